@@ -1,0 +1,31 @@
+"""What can go wrong around the line. What the sender of a command must hear is an event, never one of these."""
+
+from __future__ import annotations
+
+
+class WorkerError(Exception):
+    """Base of all errors that this project raises on purpose; its text is for the person who runs the worker."""
+
+
+class ConfigurationError(WorkerError):
+    """A setting, a topic or the database is not as it must be; the text says which and how to mend it."""
+
+
+class Unavailable(WorkerError):
+    """PostgreSQL or Kafka can't be reached or asks for another try; the work is retried with back-off."""
+
+
+class CommitUnknown(Unavailable):
+    """The connection was lost during COMMIT: only a look at the positions tells whether it happened."""
+
+
+class Fenced(WorkerError):
+    """Another worker owns what this one believed to own; its work in hand is dropped and read again."""
+
+
+class Refused(WorkerError):
+    """The database refused the data itself; the same statement with the same data fails again."""
+
+
+class RelayHalted(ConfigurationError):
+    """What Kafka holds and what PostgreSQL holds contradict each other; a person has to decide."""

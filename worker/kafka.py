@@ -1,0 +1,191 @@
+"""Kafka clients with our limits. The only module that imports aiokafka; the rest imports its types from here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    OffsetOutOfRangeError,
+    ProducerFenced,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+)
+from aiokafka.record import default_records
+
+from worker.errors import ConfigurationError, Unavailable
+from worker.settings import Settings
+
+__all__ = [
+    "AIOKafkaAdminClient",
+    "AIOKafkaConsumer",
+    "AIOKafkaProducer",
+    "ConfigResource",
+    "ConfigResourceType",
+    "ConsumerRebalanceListener",
+    "ConsumerRecord",
+    "IllegalStateError",
+    "KafkaConnectionError",
+    "KafkaError",
+    "MessageSizeTooLargeError",
+    "NewTopic",
+    "OffsetOutOfRangeError",
+    "ProducerFenced",
+    "TopicAlreadyExistsError",
+    "TopicPartition",
+    "UnknownTopicOrPartitionError",
+]
+
+T = TypeVar("T")
+
+EVENT_BYTES_MAX = 16 * 1024 * 1024
+"""Largest event, bytes: a user who leaves 50,000 segments with names of full length at once."""
+PRODUCE_BATCH_BYTES = 512 * 1024
+"""A hand-filled batch is sent when it has this size, bytes; a larger single event travels alone."""
+REBALANCE_SECONDS_MAX = 60
+TRANSACTION_SECONDS_MAX = 60
+
+
+def require_compiled_records() -> None:
+    """Without aiokafka's compiled record parser the worker would be two orders of magnitude slower."""
+    if default_records.DefaultRecordBatchBuilder is default_records._DefaultRecordBatchBuilderPy:
+        raise ConfigurationError(
+            "aiokafka runs without its compiled extension: unset AIOKAFKA_NO_EXTENSIONS and install a binary wheel"
+        )
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    protocol = settings.kafka_security_protocol
+    arguments: dict[str, Any] = {"security_protocol": protocol}
+    if protocol.endswith("SSL"):
+        try:
+            context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+            if settings.kafka_ssl_certfile:
+                context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(f"SEGMENTATION_KAFKA_SSL_*: the certificates can't be loaded: {error}") from error
+        arguments["ssl_context"] = context
+    if protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password
+        arguments |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": password.get_secret_value() if password else None,
+        }
+    return arguments
+
+
+def _common(settings: Settings) -> dict[str, Any]:
+    return {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "client_id": settings.group_id,
+        **_security(settings),
+    }
+
+
+def group_consumer(settings: Settings) -> AIOKafkaConsumer:
+    """The consumer of commands; subscribe with a listener before `start`. Positions come from PostgreSQL."""
+    session_ms = settings.session_seconds_max * 1000
+    return AIOKafkaConsumer(
+        **_common(settings),
+        group_id=settings.group_id,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        partition_assignment_strategy=(StickyPartitionAssignor,),
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=session_ms // 10,
+        rebalance_timeout_ms=max(REBALANCE_SECONDS_MAX * 1000, session_ms),
+        max_poll_interval_ms=300_000,
+        fetch_max_wait_ms=100,
+        retry_backoff_ms=50,
+    )
+
+
+def reader(settings: Settings, **overrides: Any) -> AIOKafkaConsumer:
+    """A `read_committed` consumer without a group, for looking at topics; assign and seek it yourself."""
+    arguments = {
+        **_common(settings),
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "isolation_level": "read_committed",
+        "fetch_max_wait_ms": 100,
+        "retry_backoff_ms": 50,
+    }
+    return AIOKafkaConsumer(**(arguments | overrides))
+
+
+def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:
+    """The relay's producer. After any doubt throw it away: a new one has a new epoch."""
+    return AIOKafkaProducer(
+        **_common(settings),
+        transactional_id=transactional_id,
+        transaction_timeout_ms=TRANSACTION_SECONDS_MAX * 1000,
+        request_timeout_ms=int(settings.kafka_seconds_max * 2 * 1000),
+        max_batch_size=PRODUCE_BATCH_BYTES,
+        max_request_size=EVENT_BYTES_MAX + PRODUCE_BATCH_BYTES,
+        retry_backoff_ms=20,
+    )
+
+
+def producer(settings: Settings) -> AIOKafkaProducer:
+    """An ordinary idempotent producer."""
+    return AIOKafkaProducer(
+        **_common(settings),
+        enable_idempotence=True,
+        request_timeout_ms=int(settings.kafka_seconds_max * 1000),
+        max_batch_size=PRODUCE_BATCH_BYTES,
+        max_request_size=EVENT_BYTES_MAX,
+        linger_ms=1,
+        retry_backoff_ms=50,
+    )
+
+
+@contextlib.asynccontextmanager
+async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A started admin client; raises Unavailable where no broker answers."""
+    client = AIOKafkaAdminClient(**_common(settings), request_timeout_ms=int(settings.kafka_seconds_max * 1000))
+    try:
+        with translated(settings):
+            await bounded(client.start(), settings.kafka_seconds_max)
+            yield client
+    finally:
+        await abandon(client.close())
+
+
+@contextlib.contextmanager
+def translated(settings: Settings) -> Iterator[None]:
+    """aiokafka's and the sockets' errors as Unavailable, with the servers' names."""
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unavailable(f"Kafka at {settings.kafka_bootstrap_servers}: {error or type(error).__name__}") from error
+
+
+async def bounded(awaitable: Awaitable[T], seconds: float) -> T:
+    """Await with a limit, since several of aiokafka's calls can wait for ever with the broker away."""
+    async with asyncio.timeout(seconds):
+        return await awaitable
+
+
+async def abandon(closing: Coroutine[Any, Any, Any], seconds: float = 5.0) -> None:
+    """Close a client as far as it goes within the limit; what it was asked to do is settled elsewhere."""
+    task = asyncio.ensure_future(closing)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if done:
+        with contextlib.suppress(KafkaError, OSError, AssertionError, asyncio.CancelledError):
+            task.result()
+    else:
+        task.cancel()

@@ -1,0 +1,135 @@
+"""Settings: environment variables with the prefix `SEGMENTATION_`, validated before anything is opened."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+
+import isodate
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import ConfigurationError
+
+ENV_PREFIX = "SEGMENTATION_"
+
+
+def _duration(value: object) -> object:
+    """An ISO 8601 duration without years and months as a timedelta."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parsed = isodate.parse_duration(value)
+    except isodate.ISO8601Error:
+        parsed = None
+    if not isinstance(parsed, timedelta) or parsed <= timedelta(0):
+        raise ValueError("must be a positive ISO 8601 duration of weeks, days or less, such as P7D or PT12H")
+    return parsed
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """All settings; each field's description states its meaning and unit."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    topic_prefix: str = Field("segmentation", description="first part of every topic's name")
+    kafka_bootstrap_servers: str = Field("localhost:9092", description="`host:port`, several separated by commas")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how to talk to Kafka"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="for the two SASL protocols"
+    )
+    kafka_sasl_username: str | None = Field(None, description="for the two SASL protocols")
+    kafka_sasl_password: SecretStr | None = Field(None, description="for the two SASL protocols; never logged")
+    kafka_ssl_cafile: str | None = Field(None, description="path of the certificate authority's PEM file")
+    kafka_ssl_certfile: str | None = Field(None, description="path of the client certificate's PEM file")
+    kafka_ssl_keyfile: str | None = Field(None, description="path of the client key's PEM file")
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://localhost/segmentation"),
+        description="a direct connection to PostgreSQL: advisory locks do not survive a transaction-pooling proxy",
+    )
+    group_id: str = Field("segmentation", min_length=1, description="Kafka consumer group that the workers share")
+    event_source: str = Field("/segmentation", min_length=1, max_length=255, description="the events' `source`")
+    users: Literal["registered", "any"] = Field(
+        "registered", description="whether membership commands for unknown users are refused, or register them"
+    )
+    deduplication_window: Duration = Field(
+        timedelta(days=7), description="how long a command's `source` and `id` are remembered, ISO 8601 duration"
+    )
+    record_bytes_max: int = Field(262_144, ge=1_024, description="largest command record, bytes")
+    http_address: str = Field("127.0.0.1:8080", description="where /livez, /readyz and /metrics answer; empty: nowhere")
+
+    apply_connections: int = Field(2, ge=1, le=32, description="database connections that apply batches side by side")
+    batch_commands_max: int = Field(2_000, ge=1, le=20_000, description="commands in one transaction")
+    batch_wait_ms_max: int = Field(200, ge=1, le=5_000, description="longest wait of one poll, ms")
+    relay_rows_max: int = Field(10_000, ge=1, le=100_000, description="journal rows in one Kafka transaction")
+    relay_poll_ms: int = Field(20, ge=1, le=5_000, description="pause between looks at an unchanged journal, ms")
+    statement_seconds_max: Annotated[float, Field(gt=0)] = Field(30.0, description="longest database statement, s")
+    kafka_seconds_max: Annotated[float, Field(gt=0)] = Field(
+        20.0, description="longest wait for one answer of Kafka before its client is thrown away, s"
+    )
+    session_seconds_max: int = Field(30, ge=6, le=300, description="silence after which the group drops a worker, s")
+    shutdown_seconds_max: Annotated[float, Field(gt=0)] = Field(25.0, description="longest graceful stop, s")
+    progress_seconds_max: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="time without progress of the worker's own loops after which /livez fails, s"
+    )
+    topic_partitions: Count = Field(12, description="partitions of each topic that `topics` creates")
+    topic_replication_factor: int = Field(
+        -1, ge=-1, description="replicas of each topic that `topics` creates; -1: the broker's default"
+    )
+    topic_retention: Duration = Field(timedelta(days=7), description="retention of the topics that `topics` creates")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe level logged")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, JSON lines elsewhere"
+    )
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value):
+            raise ValueError("must be 1 to 100 of A–Z a–z 0–9 . _ -")
+        return value
+
+    @field_validator("http_address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value and not (host and port.isascii() and port.isdigit() and int(port) < 65_536):
+            raise ValueError("must be host:port, such as 127.0.0.1:8080, or empty")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _url(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must be a URL such as postgresql://user:password@host:5432/database")
+        return value
+
+    @model_validator(mode="after")
+    def _sasl(self) -> Settings:
+        if self.kafka_security_protocol.startswith("SASL") and not (
+            self.kafka_sasl_username and self.kafka_sasl_password
+        ):
+            raise ValueError(
+                f"{ENV_PREFIX}KAFKA_SASL_USERNAME and {ENV_PREFIX}KAFKA_SASL_PASSWORD must be set "
+                f"for {self.kafka_security_protocol}"
+            )
+        return self
+
+
+def load(**overrides: object) -> Settings:
+    """The settings of this process's environment; raises ConfigurationError that names each wrong variable."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = []
+        for item in error.errors(include_url=False, include_input=False):
+            name = ENV_PREFIX + str(item["loc"][0]).upper() if item["loc"] else "settings"
+            lines.append(f"{name}: {item['msg'].removeprefix('Value error, ')}")
+        raise ConfigurationError("\n".join(lines)) from None
