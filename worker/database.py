@@ -1,0 +1,170 @@
+"""PostgreSQL sessions with our limits. The only module that imports asyncpg; statements are files in `sql/`."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Iterator
+from importlib import resources
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+from asyncpg import Record
+from asyncpg.pgproto.pgproto import UUID as FastUUID  # built in C, several times faster than uuid.UUID
+
+from worker.errors import CommitUnknown, ConfigurationError, Refused, Unavailable
+from worker.settings import Settings
+
+__all__ = ["Database", "FastUUID", "Record", "Session", "statement"]
+
+CONNECT_SECONDS_MAX = 10.0
+CLOSE_SECONDS_MAX = 2.0
+SERVER_SETTINGS = {
+    # planned anew each time, for the real number of rows: batches of 1 and of 2,000 want different plans, and a plan
+    # made while the tables were empty must not live on
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+    "timezone": "UTC",
+    "idle_in_transaction_session_timeout": "60s",
+    "lock_timeout": "20s",
+}
+_PASSING = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InvalidTransactionStateError,
+    OSError,
+    TimeoutError,
+)
+_DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError, asyncpg.ProgramLimitExceededError)
+_SETUP = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedTableError,
+)
+
+
+@functools.cache
+def statement(name: str) -> str:
+    """The text of `sql/<name>.sql`."""
+    return (resources.files("worker") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+class Database:
+    """Where to connect; opens sessions."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.database_url.get_secret_value()
+        self._statement_seconds_max = settings.statement_seconds_max
+        parts = urlsplit(self._url)
+        self.address = f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+
+    def session(self, name: str) -> Session:
+        """A session that is not yet open; `name` shows in pg_stat_activity."""
+        return Session(self._url, self.address, name, self._statement_seconds_max)
+
+
+class Session:
+    """One connection, opened when first used and again after it broke. For one task at a time."""
+
+    def __init__(self, url: str, address: str, name: str, statement_seconds_max: float) -> None:
+        self._url, self._address, self._name = url, address, name
+        self._statement_seconds_max = statement_seconds_max
+        self._connection: asyncpg.Connection[Record] | None = None
+
+    async def open(self) -> None:
+        """Connect if there is no live connection; raises Unavailable, or ConfigurationError for a refusal."""
+        if self._connection is not None and not self._connection.is_closed():
+            return
+        self.drop()
+        with self._translated():
+            self._connection = await asyncpg.connect(
+                self._url,
+                timeout=CONNECT_SECONDS_MAX,
+                command_timeout=self._statement_seconds_max,
+                server_settings=SERVER_SETTINGS | {"application_name": f"segmentation {self._name}"},
+                max_cached_statement_lifetime=0,
+            )
+
+    async def fetch(self, name: str, *arguments: Any) -> list[Record]:
+        """Run `sql/<name>.sql`; its first line says what comes back."""
+        connection = await self._live()
+        with self._translated():
+            return await connection.fetch(statement(name), *arguments)
+
+    async def row(self, name: str, *arguments: Any) -> Record:
+        """The one row that `sql/<name>.sql` returns."""
+        rows = await self.fetch(name, *arguments)
+        if len(rows) != 1:
+            raise AssertionError(f"{name}.sql returned {len(rows)} rows instead of one")
+        return rows[0]
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """One transaction; raises CommitUnknown where the connection broke in COMMIT, so nobody knows the outcome."""
+        connection = await self._live()
+        transaction = connection.transaction()
+        with self._translated():
+            await transaction.start()
+        try:
+            yield
+        except BaseException:
+            await self._rollback(transaction)
+            raise
+        try:
+            with self._translated():
+                await transaction.commit()
+        except Unavailable as error:
+            self.drop()
+            raise CommitUnknown(str(error)) from error
+
+    async def close(self) -> None:
+        """Say good-bye to the server as far as that goes within the limit."""
+        connection, self._connection = self._connection, None
+        if connection is None or connection.is_closed():
+            return
+        try:
+            await connection.close(timeout=CLOSE_SECONDS_MAX)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            connection.terminate()
+
+    def drop(self) -> None:
+        """Cut the connection; the server rolls back what was open."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def _live(self) -> asyncpg.Connection[Record]:
+        await self.open()
+        assert self._connection is not None  # open() raises otherwise
+        return self._connection
+
+    async def _rollback(self, transaction: asyncpg.transaction.Transaction) -> None:
+        try:
+            await transaction.rollback()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            self.drop()
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except _PASSING as error:
+            if not isinstance(error, asyncpg.TransactionRollbackError | asyncpg.LockNotAvailableError):
+                self.drop()
+            raise Unavailable(f"PostgreSQL at {self._address}: {error or type(error).__name__}") from error
+        except _DATA as error:
+            raise Refused(str(error)) from error
+        except _SETUP as error:
+            raise ConfigurationError(f"PostgreSQL at {self._address}: {error}") from error
+        except asyncpg.InterfaceError as error:
+            if self._connection is not None and not self._connection.is_closed():
+                raise
+            self.drop()
+            raise Unavailable(f"PostgreSQL at {self._address}: {error}") from error

@@ -1,0 +1,33 @@
+-- returns how many memberships in the blocks from $2 to before $3 were ended, each with its journal row
+with ended as (
+    delete from memberships m
+    where m.ctid >= format('(%s,0)', $2::bigint)::tid and m.ctid < format('(%s,0)', $3::bigint)::tid
+        and m.segment_key = any($1::integer[])
+    returning m.user_key, m.segment_key, m.included, m.expires_at
+), announced as (
+    select u.user_id, e.segment_key,
+        case when e.expires_at <= d.deleted_at then 'expiry' else 'segment_deleted' end::change_reason as reason,
+        row_number() over () as n
+    from ended e
+    join users u using (user_key)
+    join deletions d using (segment_key)
+    where e.included
+), head as (
+    update journal_head
+    set sequence = sequence + (select count(*) from announced), time = greatest(time, $4)
+    where exists (select from announced)
+    returning sequence, time
+), appended as (
+    insert into journal (sequence, time, type, reason, user_id, exited)
+    select h.sequence - (select count(*) from announced) + a.n, h.time, 'membership.changed', a.reason, a.user_id,
+        array[a.segment_key]
+    from head h, announced a
+), progress as (
+    update deletions d
+    set next_block = $3,
+        exited = exited + (
+            select count(*) from announced a where a.segment_key = d.segment_key and a.reason = 'segment_deleted'
+        )
+    where d.segment_key = any($1::integer[])
+)
+select count(*) as ended from ended

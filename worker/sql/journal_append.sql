@@ -1,0 +1,24 @@
+-- returns the sequence of the last row appended; the rows are numbered in the order given
+with head as (
+    update journal_head
+    set sequence = sequence + cardinality($2::text[]), time = greatest(time, $1)
+    returning sequence, time
+), appended as (
+    insert into journal (
+        sequence, time, type, reason, segment_key, user_id, entered, exited, renewed, unchanged, expires_at,
+        command_id, command_source, correlation_id, traceparent, record_key, detail
+    )
+    select
+        h.sequence - cardinality($2::text[]) + x.n, h.time, x.type::event_type, x.reason::change_reason,
+        x.segment_key, x.user_id, x.entered::integer[], x.exited::integer[], x.renewed::integer[],
+        x.unchanged::integer[], x.expires_at::timestamptz[],
+        x.command_id, x.command_source, x.correlation_id, x.traceparent, x.record_key, x.detail::json
+    from head h, unnest(
+        $2::text[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+        $11::text[], $12::text[], $13::text[], $14::text[], $15::bytea[], $16::text[]
+    ) with ordinality as x (
+        type, reason, segment_key, user_id, entered, exited, renewed, unchanged, expires_at,
+        command_id, command_source, correlation_id, traceparent, record_key, detail, n
+    )
+)
+select sequence from head

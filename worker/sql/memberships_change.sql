@@ -1,0 +1,48 @@
+-- returns one row: effects, a letter an item, and segment_keys, both in the items' order. e entered, r renewed,
+-- u unchanged, x exited; E and U the same after an expiry that nobody had noted; ? user unknown, ! segment unknown
+with item as materialized (
+    select x.n, x.command, u.user_key, s.segment_key, x.included, x.expires_at
+    from unnest($1::text[], $2::text[], $3::integer[], $4::boolean[], $5::timestamptz[]) with ordinality
+        as x (user_id, segment, command, included, expires_at, n)
+    left join users u on u.user_id = x.user_id
+    left join segments s on s.segment = x.segment and s.deleted_at is null
+), refused as materialized (
+    select distinct command from item where user_key is null or segment_key is null
+), written as (
+    insert into memberships as m (user_key, segment_key, included, origin, since, expires_at)
+    select user_key, segment_key, included, 'command', $6, expires_at
+    from item
+    where command not in (select command from refused)
+    order by user_key, segment_key
+    on conflict (user_key, segment_key) do update
+    set included = excluded.included,
+        origin = 'command',
+        expires_at = excluded.expires_at,
+        since = case
+            when m.included and excluded.included and (m.expires_at is null or m.expires_at > $6) then m.since
+            else excluded.since
+        end
+    where (m.included or excluded.included) and not (
+        m.included and excluded.included and m.origin = 'command'
+        and m.expires_at is not distinct from excluded.expires_at
+        and (m.expires_at is null or m.expires_at > $6)
+    )
+    returning user_key, segment_key,
+        case
+            when not new.included and old.included and old.expires_at <= $6 then 'U'
+            when not new.included and old.included then 'x'
+            when not new.included then 'u'
+            when old.included is not true then 'e'
+            when old.expires_at <= $6 then 'E'
+            when old.expires_at is distinct from new.expires_at then 'r'
+            else 'u'
+        end as effect
+)
+select
+    coalesce(string_agg(
+        case when i.user_key is null then '?' when i.segment_key is null then '!' else coalesce(w.effect, 'u') end,
+        '' order by i.n
+    ), '') as effects,
+    array_agg(i.segment_key order by i.n) as segment_keys
+from item i
+left join written w using (user_key, segment_key)

@@ -1,0 +1,12 @@
+-- returns user_id, segment_key (null: none) and lapsed (it had expired before); the users and all they had are removed
+with gone as (
+    delete from users where user_id = any($1::text[]) returning user_key, user_id
+), ended as (
+    delete from memberships m using gone g
+    where m.user_key = g.user_key
+    returning g.user_key, m.segment_key, m.included, m.since, m.expires_at
+)
+select g.user_id, e.segment_key, coalesce(e.expires_at <= $2, false) as lapsed
+from gone g
+left join ended e on e.user_key = g.user_key and e.included
+order by g.user_id, e.since, e.segment_key
