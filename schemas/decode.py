@@ -1,0 +1,235 @@
+"""From a Kafka record to a command or a refusal. Nothing else comes out, whatever the record holds.
+
+There are two ways with one outcome: the short one takes the good structured membership record in one validation of its
+bytes; the long one judges every other record step by step, and finds what to say about it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from schemas import binding, sentences
+from schemas.commands import (
+    COMMANDS,
+    CommandType,
+    MembershipChange,
+    MembershipChangeCommand,
+    MembershipQueryCommand,
+    Payload,
+    Record,
+    UserForgetCommand,
+    UserRegisterCommand,
+    names_on,
+)
+from schemas.envelope import REQUIRED_ATTRIBUTES, STRUCTURED_HEADERS, TYPE_CHARACTERS_MAX, Envelope, qualified
+from schemas.rejections import FieldError, RefusalCode
+from schemas.resolve import key_error, resolve
+from schemas.topics import Topic
+from schemas.values import (
+    ATTRIBUTE_PATTERN,
+    CORRELATIONID_CHARACTERS_MAX,
+    ID_CHARACTERS_MAX,
+    SOURCE_CHARACTERS_MAX,
+    shown,
+    traceparent,
+)
+
+
+class Command(NamedTuple):
+    """A command that is sound by itself. `time` is its own or the record's, in UTC; a ttl has been counted from it."""
+
+    type: CommandType
+    id: str
+    source: str
+    time: datetime
+    correlationid: str | None
+    replyto: str | None
+    traceparent: str | None
+    data: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a record is no command. What could be read of its attributes is text within the limits, else None."""
+
+    code: RefusalCode
+    message: str
+    errors: list[dict[str, str]]
+    """Each `{"field", "message"}`; at most `sentences.ERRORS_MAX` of them."""
+    command_id: str | None
+    command_source: str | None
+    command_type: str | None
+    correlationid: str | None
+    traceparent: str | None
+
+
+_NAMES: dict[str, CommandType] = {qualified(name): name for name in COMMANDS}
+_MEMBERSHIP_COMMANDS = Topic.MEMBERSHIP_COMMANDS
+_membership: TypeAdapter[Record] = TypeAdapter(
+    Annotated[
+        MembershipChangeCommand | UserRegisterCommand | UserForgetCommand | MembershipQueryCommand,
+        Field(discriminator="type"),
+    ]
+)
+_membership_record = _membership.validator.validate_json
+_ATTRIBUTE = re.compile(ATTRIBUTE_PATTERN[1:-1])
+_NO_TIME = FieldError("time", "must be given, as the record's own timestamp is no date")
+
+
+def decode(  # noqa: PLR0917 - the parts of a record, in the order in which Kafka clients have them
+    value: bytes | None,
+    headers: Sequence[tuple[str, bytes]],
+    key: bytes | None,
+    topic: Topic,
+    timestamp_ms: int,
+    record_bytes_max: int,
+) -> Command | Refusal:
+    """The command in a record of one of the command topics, or why there is none. Never raises.
+
+    `timestamp_ms` is the record's own, in milliseconds since 1970; `record_bytes_max` bounds the value's size.
+    Judged in this order: `too_large`, `malformed`, `unknown_type`, `invalid`.
+    """
+    if (
+        topic is _MEMBERSHIP_COMMANDS
+        and value is not None
+        and len(value) <= record_bytes_max
+        and (not headers or tuple(headers) == STRUCTURED_HEADERS)
+        and _is_plain(value)
+    ):
+        try:
+            command = _command(_membership_record(value), key, topic, timestamp_ms)
+        except ValidationError:
+            pass
+        else:
+            if type(command) is Command:
+                return command
+    return _judge(value, headers, key, topic, timestamp_ms=timestamp_ms, record_bytes_max=record_bytes_max)
+
+
+def _is_plain(value: bytes) -> bool:
+    """Whether the value cannot hold what only the long way finds: NaN, Infinity and U+0000."""
+    return (
+        (b"N" not in value or b"NaN" not in value)
+        and (b"I" not in value or b"Infinity" not in value)
+        and (b"\\" not in value or b"\\u0000" not in value)
+    )
+
+
+def _time(record: Envelope, timestamp_ms: int) -> datetime | None:
+    if record.time is not None:
+        return record.time
+    try:
+        return datetime.fromtimestamp(timestamp_ms / 1000, UTC) if timestamp_ms >= 0 else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _command(record: Record, key: bytes | None, topic: Topic, timestamp_ms: int) -> Command | list[FieldError]:
+    """The rules that a validated record still has to meet."""
+    time = _time(record, timestamp_ms)
+    if time is None:
+        return [_NO_TIME]
+    data = record.data
+    payload = resolve(data, time) if isinstance(data, MembershipChange) else data
+    wrong_key = key_error(topic, data, key)
+    errors = [*(payload if isinstance(payload, list) else ()), *((wrong_key,) if wrong_key else ())]
+    if isinstance(payload, list) or errors:
+        return errors
+    return Command(
+        _NAMES[record.type],
+        record.id,
+        record.source,
+        time,
+        record.correlationid,
+        record.replyto,
+        record.traceparent,
+        payload,
+    )
+
+
+def _judge(
+    value: bytes | None,
+    headers: Sequence[tuple[str, bytes]],
+    key: bytes | None,
+    topic: Topic,
+    *,
+    timestamp_ms: int,
+    record_bytes_max: int,
+) -> Command | Refusal:
+    """The long way."""
+    if value is not None and len(value) > record_bytes_max:
+        message = f"The value has {len(value):,} bytes; at most {record_bytes_max:,} are taken."
+        return _refusal("too_large", message, binding.header_attributes(headers))
+    event = binding.read(value, headers)
+    if isinstance(event, binding.Unreadable):
+        return _refusal("malformed", event.message, event.attributes)
+    if errors := _attribute_errors(event):
+        return _refusal("malformed", f"The record is no CloudEvent: {sentences.summary(errors)}", event, errors)
+    if unknown := _type_error(event["type"], topic):
+        return _refusal("unknown_type", unknown, event, [FieldError("type", unknown)])
+    holds_nul = b"\\u0000" in (value or b"")
+    errors = [FieldError(sentences.path(at), "must not hold the character U+0000") for at in _nul(event, holds_nul)]
+    command = errors or _validated(event, key, topic, timestamp_ms)
+    if isinstance(command, Command):
+        return command
+    return _refusal("invalid", f"The command is invalid: {sentences.summary(command)}", event, command)
+
+
+def _nul(event: dict[str, Any], holds_nul: bool) -> list[tuple[str | int, ...]]:
+    return [*binding.places_of_nul(event)] if holds_nul else []
+
+
+def _attribute_errors(event: dict[str, Any]) -> list[FieldError]:
+    """What keeps the object from being a CloudEvent: the required attributes alone."""
+    given = {name: event[name] for name in REQUIRED_ATTRIBUTES if event.get(name) is not None}
+    try:
+        Envelope.model_validate(given)
+    except ValidationError as found:
+        return sentences.field_errors(found, given)
+    return []
+
+
+def _type_error(given: str, topic: Topic) -> str | None:
+    """Why a type is not taken on a topic, or None."""
+    name = _NAMES.get(given)
+    if name is None:
+        here = ", ".join(qualified(known) for known in names_on(topic))
+        hint = f"did you mean {qualified(given)}? " if given in COMMANDS else ""
+        return f"There is no command {shown(given)}; {hint}The topic {topic.value} takes {here}."
+    right = COMMANDS[name].topic
+    if right is topic:
+        return None
+    return f"The command {given} belongs on the topic {right.value}, not on {topic.value}."
+
+
+def _validated(event: dict[str, Any], key: bytes | None, topic: Topic, timestamp_ms: int) -> Command | list[FieldError]:
+    spec = COMMANDS[_NAMES[event["type"]]]
+    try:
+        record = spec.record.model_validate(event)
+    except ValidationError as found:
+        return sentences.field_errors(found, event)
+    return _command(record, key, topic, timestamp_ms)
+
+
+def _refusal(
+    code: RefusalCode, message: str, attributes: Mapping[str, Any], errors: Sequence[FieldError] = ()
+) -> Refusal:
+    def read(name: str, characters_max: int) -> str | None:
+        text = attributes.get(name)
+        fits = isinstance(text, str) and len(text) <= characters_max and _ATTRIBUTE.fullmatch(text)
+        return text if fits else None
+
+    return Refusal(
+        code=code,
+        message=message,
+        errors=[error._asdict() for error in errors[: sentences.ERRORS_MAX]],
+        command_id=read("id", ID_CHARACTERS_MAX),
+        command_source=read("source", SOURCE_CHARACTERS_MAX),
+        command_type=read("type", TYPE_CHARACTERS_MAX),
+        correlationid=read("correlationid", CORRELATIONID_CHARACTERS_MAX),
+        traceparent=traceparent(attributes.get("traceparent")),
+    )

@@ -1,0 +1,40 @@
+"""The codes of `command.rejected`, each with its meaning. Clients branch on them, so a code is never renamed."""
+
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+RefusalCode = Literal["malformed", "unknown_type", "invalid", "too_large"]
+"""The codes that a record can get from its bytes alone, before any state is looked at."""
+
+
+class RejectionCode(StrEnum):
+    """Why a record was not applied."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_TYPE = "unknown_type"
+    INVALID = "invalid"
+    TOO_LARGE = "too_large"
+    SEGMENT_NOT_FOUND = "segment_not_found"
+    SEGMENT_EXISTS = "segment_exists"
+    USER_NOT_FOUND = "user_not_found"
+    FAILED = "failed"
+
+
+MEANINGS: dict[RejectionCode, str] = {
+    RejectionCode.MALFORMED: "the value is empty, not JSON or no CloudEvent",
+    RejectionCode.UNKNOWN_TYPE: "no such command, or a command on a topic where it does not belong",
+    RejectionCode.INVALID: "the data breaks its schema; `errors` names each field and what it must be",
+    RejectionCode.TOO_LARGE: "the value is larger than `SEGMENTATION_RECORD_BYTES_MAX`",
+    RejectionCode.SEGMENT_NOT_FOUND: "there is no such segment; `errors` lists every one that is missing",
+    RejectionCode.SEGMENT_EXISTS: "there is a segment of that name already",
+    RejectionCode.USER_NOT_FOUND: "there is no such user, and `SEGMENTATION_USERS` is `registered`",
+    RejectionCode.FAILED: "applying this one command failed in the database for a reason of its own"
+    "; the rest of its batch went through",
+}
+
+
+class FieldError(NamedTuple):
+    """What is wrong with one field: `field` is its path, such as `data.add[0].ttl`, `message` a sentence about it."""
+
+    field: str
+    message: str

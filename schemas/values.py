@@ -1,0 +1,291 @@
+"""The contract's values as types: segment, user id, percent, ttl, expires_at and the CloudEvents attributes' texts.
+
+Each type says in its own words what is wrong, in the form "must be …, is …"; `schemas.sentences` words the rest.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, Any
+
+import isodate
+from pydantic import AfterValidator, Field, GetPydanticSchema, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+USER_ID_CHARACTERS_MAX = 128
+SEGMENT_CHARACTERS_MAX = 255
+ID_CHARACTERS_MAX = 128
+SOURCE_CHARACTERS_MAX = 255
+CORRELATIONID_CHARACTERS_MAX = 255
+DESCRIPTION_CHARACTERS_MAX = 4_096
+OWNER_CHARACTERS_MAX = 255
+TAG_CHARACTERS_MAX = 255
+TAGS_MAX = 64
+SEGMENTS_PER_COMMAND_MAX = 1_000
+TTL_YEARS_MAX = 100
+SHOWN_CHARACTERS_MAX = 60
+
+SEGMENT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}$"
+TTL_PATTERN = (
+    r"^P(?:\d{1,10}Y)?(?:\d{1,10}M)?(?:\d{1,10}W)?(?:\d{1,10}D)?"
+    r"(?:T(?:\d{1,10}H)?(?:\d{1,10}M)?(?:\d{1,10}(?:\.\d{1,6})?S)?)?$"
+).replace(r"\d", "[0-9]")
+TIMESTAMP_PATTERN = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,64})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+ATTRIBUTE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+TRACEPARENT_PATTERN = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
+REPLYTO_PATTERN = r"^[A-Za-z0-9._-]{1,249}$"
+
+_TTL = re.compile(TTL_PATTERN[1:-1])
+_TIMESTAMP = re.compile(TIMESTAMP_PATTERN[1:-1])
+_TRACEPARENT = re.compile(TRACEPARENT_PATTERN[1:-1])
+_REFERENCE = datetime(2000, 1, 1, tzinfo=UTC)
+_FARTHEST = _REFERENCE.replace(year=2000 + TTL_YEARS_MAX)
+_HUNDREDTH = Decimal("0.01")
+
+
+def shown(value: object) -> str:  # noqa: PLR0911
+    """The value for a message: one printable line of at most SHOWN_CHARACTERS_MAX characters."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float() | Decimal():
+            text = (
+                f"{value:f}"
+                if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < 400
+                else str(value)
+            )
+            return text if len(text) <= SHOWN_CHARACTERS_MAX else f"a number of {len(text)} characters"
+        case str():
+            cut = value if len(value) <= SHOWN_CHARACTERS_MAX else value[:SHOWN_CHARACTERS_MAX] + "…"
+            return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in cut) + '"'
+        case list():
+            return f"a list of {len(value)}"
+        case dict():
+            return "an object"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def wrong(must_be: str, value: object) -> PydanticCustomError:
+    """The error "must be …, is …" about a value."""
+    return PydanticCustomError("wrong", "{sentence}", {"sentence": f"must be {must_be}, is {shown(value)}"})
+
+
+# --- user id -------------------------------------------------------------------------------------------------------
+
+_USER_ID = f"text of 1–{USER_ID_CHARACTERS_MAX} printable characters without white space, or an integer"
+
+
+def user_id(value: object) -> str:
+    """The user id as text; an integer becomes its decimal text. Booleans and fractions are refused."""
+    if type(value) is int:
+        value = str(value)
+    if type(value) is str and 0 < len(value) <= USER_ID_CHARACTERS_MAX and value.isprintable() and " " not in value:
+        return value
+    raise wrong(_USER_ID, value)
+
+
+UserId = Annotated[
+    str,
+    PlainValidator(user_id),
+    WithJsonSchema(
+        {
+            "title": "User id",
+            "description": "Printable characters (as Python's str.isprintable) without white space; "
+            "an integer is taken as its decimal text.",
+            "anyOf": [
+                {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": USER_ID_CHARACTERS_MAX,
+                    "pattern": r"^[^\s\u0000-\u001f\u007f-\u009f]+$",
+                },
+                {"type": "integer"},
+            ],
+        }
+    ),
+]
+
+# --- texts ---------------------------------------------------------------------------------------------------------
+
+Segment = Annotated[str, StringConstraints(strict=True, pattern=SEGMENT_PATTERN)]
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("wrong", "must not hold the character U+0000")
+    return text
+
+
+def _limited(characters_max: int, characters_min: int = 0) -> Any:
+    return StringConstraints(strict=True, min_length=characters_min, max_length=characters_max)
+
+
+Description = Annotated[str, _limited(DESCRIPTION_CHARACTERS_MAX), AfterValidator(_without_nul)]
+Owner = Annotated[str, _limited(OWNER_CHARACTERS_MAX), AfterValidator(_without_nul)]
+Tag = Annotated[str, _limited(TAG_CHARACTERS_MAX, 1), AfterValidator(_without_nul)]
+
+
+def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((tag for i, tag in enumerate(tags) if tag in tags[:i]), None)
+    if twice is not None:
+        sentence = f"must hold no tag twice, holds {shown(twice)} twice"
+        raise PydanticCustomError("wrong", "{sentence}", {"sentence": sentence})
+    return tags
+
+
+Tags = Annotated[
+    tuple[Tag, ...],
+    Field(max_length=TAGS_MAX, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_distinct),
+]
+
+
+# --- percent -------------------------------------------------------------------------------------------------------
+
+
+def percent(value: object) -> Decimal:
+    """The percent, exact, with two decimals, of an int, a Decimal or a float (by its shortest text)."""
+    must_be = "a number from 0 to 100 with at most two decimals"
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise wrong(must_be, value)
+    exact = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
+    if not (exact.is_finite() and 0 <= exact <= 100):
+        raise wrong(must_be, value)
+    rounded = abs(exact.quantize(_HUNDREDTH))
+    if rounded != exact:
+        raise wrong(must_be, value)
+    return rounded
+
+
+_PERCENT_JSON = WithJsonSchema(
+    {"title": "Percent", "description": "At most two decimals.", "type": "number", "minimum": 0, "maximum": 100}
+)
+Percent = Annotated[Decimal, PlainValidator(percent), _PERCENT_JSON]
+OptionalPercent = Annotated[Decimal | None, PlainValidator(percent), _PERCENT_JSON]
+"""May be left out, and is None then; given as null it is refused. So for the other Optional… types."""
+
+# --- time ----------------------------------------------------------------------------------------------------------
+
+
+def _utc(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text.upper())
+        return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise wrong("a date and time that exists, with a zone (RFC 3339)", text) from None
+
+
+def timestamp(text: str) -> datetime:
+    """RFC 3339 with a zone, as an aware datetime in UTC; digits past the microseconds are cut off.
+
+    Raises ValueError with a sentence.
+    """
+    if not _TIMESTAMP.fullmatch(text):
+        raise wrong("a date and time with a zone (RFC 3339)", text)
+    return _utc(text)
+
+
+def _timestamp_schema(_source: Any, _handler: Any) -> CoreSchema:
+    return core_schema.no_info_after_validator_function(
+        _utc, core_schema.str_schema(strict=True, pattern=TIMESTAMP_PATTERN)
+    )
+
+
+_TIMESTAMP_JSON = WithJsonSchema(
+    {"title": "Timestamp", "type": "string", "format": "date-time", "pattern": TIMESTAMP_PATTERN}
+)
+Timestamp = Annotated[datetime, GetPydanticSchema(_timestamp_schema), _TIMESTAMP_JSON]
+OptionalTimestamp = Annotated[datetime | None, GetPydanticSchema(_timestamp_schema), _TIMESTAMP_JSON]
+
+
+@lru_cache(maxsize=4_096)
+def _duration(text: str) -> "timedelta | isodate.Duration | str":
+    """The duration, or what it must be. Cached, as few different ones are in use."""
+    if not _TTL.fullmatch(text) or not any(c.isdigit() for c in text) or text.endswith("T"):
+        return "an ISO 8601 duration such as P2M, P1DT12H or PT30S"
+    try:
+        duration = isodate.parse_duration(text)
+        end = _REFERENCE + duration
+    except (ValueError, OverflowError):
+        end = None
+    if end is None or end > _FARTHEST:
+        return f"at most {TTL_YEARS_MAX} years"
+    return duration if end > _REFERENCE else "longer than nothing"
+
+
+def ttl(value: object) -> str:
+    """The ISO 8601 duration as it stands, checked: calendar-aware, positive, at most TTL_YEARS_MAX years."""
+    if not isinstance(value, str):
+        raise wrong("an ISO 8601 duration such as P2M, P1DT12H or PT30S", value)
+    if isinstance(duration := _duration(value), str):
+        raise wrong(duration, value)
+    return value
+
+
+_TTL_JSON = WithJsonSchema(
+    {
+        "title": "Time to live",
+        "description": f"ISO 8601 duration, calendar-aware, positive, at most {TTL_YEARS_MAX} years.",
+        "examples": ["P2M", "P1DT12H", "PT30S"],
+        "type": "string",
+        "pattern": TTL_PATTERN,
+    }
+)
+OptionalTtl = Annotated[str | None, PlainValidator(ttl), _TTL_JSON]
+
+
+def expiry(ttl: str, time: datetime) -> datetime:
+    """`time` + `ttl` by the calendar, in UTC: 31 January + P1M is the last of February.
+
+    Raises ValueError with a sentence if the ttl is none, or ends after the year 9999.
+    """
+    duration = _duration(ttl)
+    if isinstance(duration, str):
+        raise wrong(duration, ttl)
+    try:
+        end: datetime = time + duration
+    except (ValueError, OverflowError):
+        raise wrong(f"so short that it ends before the year 10000 when counted from {time.isoformat()}", ttl) from None
+    return end
+
+
+# --- CloudEvents attributes ------------------------------------------------------------------------------------------
+
+
+def _attribute(characters_max: int) -> Any:
+    return StringConstraints(strict=True, min_length=1, max_length=characters_max, pattern=ATTRIBUTE_PATTERN)
+
+
+EventId = Annotated[str, _attribute(ID_CHARACTERS_MAX)]
+EventSource = Annotated[str, _attribute(SOURCE_CHARACTERS_MAX)]
+CorrelationId = Annotated[str, _attribute(CORRELATIONID_CHARACTERS_MAX)]
+
+
+def _reply_topic(name: str) -> str:
+    if name in (".", "..") or name.startswith("__"):
+        raise wrong("a Kafka topic's name, and none of Kafka's own", name)
+    return name
+
+
+ReplyTo = Annotated[str, StringConstraints(strict=True, pattern=REPLYTO_PATTERN), AfterValidator(_reply_topic)]
+
+
+def traceparent(value: object) -> str | None:
+    """The W3C trace context; what is not of that form counts as absent, as usual in tracing, and is never an error."""
+    if not isinstance(value, str) or not _TRACEPARENT.fullmatch(value):
+        return None
+    nothing = value.startswith("ff") or value[3:35] == "0" * 32 or value[36:52] == "0" * 16
+    return None if nothing else value
+
+
+TraceParent = Annotated[
+    str | None,
+    PlainValidator(traceparent),
+    WithJsonSchema({"description": f"W3C trace context, {TRACEPARENT_PATTERN}; anything else is ignored."}),
+]
