@@ -1,0 +1,285 @@
+"""The events: a model for each one's data and envelope, and the table of them all.
+
+The models document and check; what is sent is written by `schemas.encode`. Subscribers must ignore fields and accept
+reasons that they do not know, so the models do too; `check_event` is strict, for our own tests.
+"""
+
+from typing import Annotated, Literal, NamedTuple, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.envelope import JsonMediaType
+from schemas.rejections import RejectionCode
+from schemas.topics import Topic
+from schemas.values import (
+    ATTRIBUTE_PATTERN,
+    USER_ID_CHARACTERS_MAX,
+    EventId,
+    EventSource,
+    OptionalPercent,
+    Segment,
+    Timestamp,
+)
+
+EventType = Literal[
+    "segment.created",
+    "segment.updated",
+    "segment.deleted",
+    "segment.populated",
+    "membership.changed",
+    "report.published",
+    "report.failed",
+    "command.rejected",
+    "membership.snapshot",
+]
+"""An event's name; `schemas.envelope.qualified` makes the CloudEvents type of it."""
+
+Reason = Literal["command", "rollout", "expiry", "segment_deleted", "user_registered", "user_forgotten"]
+"""Why memberships changed, as of now; more may come."""
+
+Cause = Literal["rollout", "segment_deleted"]
+Origin = Literal["command", "rollout"]
+
+RECORD_BYTES_SHOWN_MAX = 64 * 1024
+"""So many bytes of a refused record's value are repeated in `command.rejected`."""
+
+SegmentId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description="A UUID.")]
+UserIdText = Annotated[str, Field(min_length=1, max_length=USER_ID_CHARACTERS_MAX)]
+Count = Annotated[int, Field(strict=True, ge=0)]
+Year = Annotated[int, Field(strict=True, ge=1970, le=9999)]
+Month = Annotated[int, Field(strict=True, ge=1, le=12)]
+
+
+class EventData(BaseModel):
+    """The base of everything in an event's `data`."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class SegmentState(EventData):
+    """A segment as it is now."""
+
+    segment: Segment
+    segment_id: SegmentId = Field(description="Names this generation of the segment; a name can be used again.")
+    salt: SegmentId = Field(description="What the buckets of the segment's percent are computed with.")
+    description: str | None
+    owner: str | None
+    tags: tuple[str, ...]
+    percent: OptionalPercent | None = Field(description="null while the segment has had no percent.")
+
+
+class SegmentDeleted(EventData):
+    """A segment is gone, and so are its memberships; `segment.populated` tells when each user's event has been made."""
+
+    segment: Segment
+    segment_id: SegmentId
+
+
+class SegmentPopulated(EventData):
+    """A rollout or a deletion has run to its end."""
+
+    segment: Segment
+    segment_id: SegmentId
+    cause: Cause
+    percent: OptionalPercent | None
+    entered: Count
+    exited: Count
+
+
+class Entered(EventData):
+    """A membership that began or whose expiry changed; `expires_at` is null for one without end."""
+
+    segment: Segment
+    segment_id: SegmentId
+    expires_at: Timestamp | None
+
+
+class Exited(EventData):
+    """A membership that ended."""
+
+    segment: Segment
+    segment_id: SegmentId
+
+
+class MembershipChanged(EventData):
+    """What changed for a user. The lists keep the command's order."""
+
+    user_id: UserIdText
+    reason: str = Field(examples=list(get_args(Reason)), description="Subscribers must accept new ones.")
+    entered: tuple[Entered, ...]
+    exited: tuple[Exited, ...]
+    renewed: tuple[Entered, ...] = Field(description="Active memberships that got another expiry.")
+    unchanged: tuple[Segment, ...] = Field(description="Segments for which nothing had to change.")
+
+
+class ReportPublished(EventData):
+    """A month's report can be had at `link`."""
+
+    year: Year
+    month: Month
+    link: str
+    rows: Count
+    bytes: Count
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the file, in hexadecimal.")
+    storage: str
+
+
+class ReportFailed(EventData):
+    """A month's report could not be made or published."""
+
+    year: Year
+    month: Month
+    code: str
+    message: str
+
+
+class RejectedField(EventData):
+    """What is wrong with one field, `field` being its path."""
+
+    field: str
+    message: str
+
+
+class CommandRejected(EventData):
+    """A record was not applied, and why. What could not be read of its attributes is left out."""
+
+    code: RejectionCode
+    message: str
+    errors: tuple[RejectedField, ...]
+    topic: str
+    partition: Count
+    offset: Count
+    command_id: str | None = None
+    command_source: str | None = None
+    command_type: str | None = None
+    record: str | None = Field(
+        description=f"The value as it came, base64, cut at {RECORD_BYTES_SHOWN_MAX:,} bytes; null for none.",
+        json_schema_extra={"contentEncoding": "base64"},
+    )
+    record_bytes: Count = Field(description="The value's full size.")
+
+
+class ActiveMembership(EventData):
+    """A segment that the user is in."""
+
+    segment: Segment
+    segment_id: SegmentId
+    origin: Origin
+    since: Timestamp
+    expires_at: Timestamp | None
+
+
+class MembershipSnapshot(EventData):
+    """The answer to a query: the user's active segments."""
+
+    user_id: UserIdText
+    segments: tuple[ActiveMembership, ...]
+
+
+class Event(BaseModel):
+    """What every event carries around its data."""
+
+    model_config = ConfigDict(frozen=True)
+
+    specversion: Literal["1.0"]
+    id: EventId = Field(description="The same whenever the event is sent again.")
+    source: EventSource
+    type: str
+    time: Timestamp
+    subject: str = Field(min_length=1, description="What the event is about; for most, the record key.")
+    datacontenttype: JsonMediaType
+    partitionkey: str | None = Field(default=None, description="The record key.")
+    sequence: str | None = Field(
+        default=None, pattern=r"^[0-9]+$", description="Grows strictly along the journal, so for each user too."
+    )
+    causationid: str | None = Field(default=None, pattern=ATTRIBUTE_PATTERN, description="The command's id.")
+    correlationid: str | None = Field(default=None, description="The command's.")
+    traceparent: str | None = Field(default=None, description="The command's.")
+
+
+class SegmentCreatedEvent(Event):
+    type: Literal["segmentation.segment.created.v1"]
+    data: SegmentState
+
+
+class SegmentUpdatedEvent(Event):
+    type: Literal["segmentation.segment.updated.v1"]
+    data: SegmentState
+
+
+class SegmentDeletedEvent(Event):
+    type: Literal["segmentation.segment.deleted.v1"]
+    data: SegmentDeleted
+
+
+class SegmentPopulatedEvent(Event):
+    type: Literal["segmentation.segment.populated.v1"]
+    data: SegmentPopulated
+
+
+class MembershipChangedEvent(Event):
+    type: Literal["segmentation.membership.changed.v1"]
+    data: MembershipChanged
+
+
+class ReportPublishedEvent(Event):
+    type: Literal["segmentation.report.published.v1"]
+    data: ReportPublished
+
+
+class ReportFailedEvent(Event):
+    type: Literal["segmentation.report.failed.v1"]
+    data: ReportFailed
+
+
+class CommandRejectedEvent(Event):
+    type: Literal["segmentation.command.rejected.v1"]
+    data: CommandRejected
+
+
+class MembershipSnapshotEvent(Event):
+    type: Literal["segmentation.membership.snapshot.v1"]
+    data: MembershipSnapshot
+
+
+class EventSpec(NamedTuple):
+    """An event: its CloudEvent's model, its data's model, the topic it goes to, and what it tells."""
+
+    record: type[Event]
+    data: type[EventData]
+    topic: Topic
+    tells: str
+
+
+EVENTS: dict[EventType, EventSpec] = {
+    "segment.created": EventSpec(SegmentCreatedEvent, SegmentState, Topic.SEGMENT_EVENTS, "a segment is new"),
+    "segment.updated": EventSpec(
+        SegmentUpdatedEvent, SegmentState, Topic.SEGMENT_EVENTS, "a segment was changed by command"
+    ),
+    "segment.deleted": EventSpec(
+        SegmentDeletedEvent, SegmentDeleted, Topic.SEGMENT_EVENTS, "a segment and its memberships are gone"
+    ),
+    "segment.populated": EventSpec(
+        SegmentPopulatedEvent, SegmentPopulated, Topic.SEGMENT_EVENTS, "a rollout or a deletion has run to its end"
+    ),
+    "membership.changed": EventSpec(
+        MembershipChangedEvent, MembershipChanged, Topic.MEMBERSHIP_EVENTS, "what changed for a user, and why"
+    ),
+    "report.published": EventSpec(
+        ReportPublishedEvent, ReportPublished, Topic.REPORT_EVENTS, "a month's report can be had"
+    ),
+    "report.failed": EventSpec(
+        ReportFailedEvent, ReportFailed, Topic.REPORT_EVENTS, "a month's report could not be made or published"
+    ),
+    "command.rejected": EventSpec(
+        CommandRejectedEvent, CommandRejected, Topic.REJECTIONS, "a record was not applied, and why"
+    ),
+    "membership.snapshot": EventSpec(
+        MembershipSnapshotEvent, MembershipSnapshot, Topic.REPLIES, "the answer to a query: a user's active segments"
+    ),
+}
+
+
+def check_event(name: EventType, value: bytes) -> Event:
+    """The event in a record's value; raises pydantic's ValidationError, also for a field that is not documented."""
+    return EVENTS[name].record.model_validate_json(value, extra="forbid")
