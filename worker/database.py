@@ -11,13 +11,15 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from asyncpg import Record
-from asyncpg.pgproto.pgproto import UUID as FastUUID  # built in C, several times faster than uuid.UUID
+from asyncpg.pgproto import pgproto
 
 from worker.errors import CommitUnknown, ConfigurationError, Refused, Unavailable
 from worker.settings import Settings
 
 __all__ = ["Database", "FastUUID", "Record", "Session", "statement"]
 
+FastUUID = pgproto.UUID
+"""A uuid.UUID that is built in C, several times faster."""
 CONNECT_SECONDS_MAX = 10.0
 CLOSE_SECONDS_MAX = 2.0
 SERVER_SETTINGS = {
@@ -41,7 +43,12 @@ _PASSING = (
     OSError,
     TimeoutError,
 )
-_DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError, asyncpg.ProgramLimitExceededError)
+_DATA = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.RaiseError,
+    asyncpg.ProgramLimitExceededError,
+)
 _SETUP = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,

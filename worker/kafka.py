@@ -23,6 +23,7 @@ from aiokafka.errors import (
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
 )
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record import default_records
 
 from worker.errors import ConfigurationError, Unavailable
@@ -32,6 +33,7 @@ __all__ = [
     "AIOKafkaAdminClient",
     "AIOKafkaConsumer",
     "AIOKafkaProducer",
+    "BatchBuilder",
     "ConfigResource",
     "ConfigResourceType",
     "ConsumerRebalanceListener",

@@ -49,4 +49,4 @@ def _unchanged(_: object, __: str, event: structlog.typing.EventDict) -> structl
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger for one module; pass `__name__`."""
-    return structlog.stdlib.get_logger(name)  # type: ignore[no-any-return]
+    return structlog.stdlib.get_logger(name)

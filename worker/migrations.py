@@ -1,7 +1,7 @@
 """The database's schema: alembic's revisions, each of which runs one SQL file of `sql/migrations/`.
 
-Alembic was chosen over yoyo for its transactional steps without a lock table: an advisory lock ends with its session, so
-a migration that was killed never blocks the next one.
+Alembic was chosen over yoyo for its transactional steps without a lock table: an advisory lock ends with its session,
+so a migration that was killed never blocks the next one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,196 @@
+"""The only place where the parts are put together; starting and stopping, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from worker import deployment, migrations, topics
+from worker.apply import Applier, Outcome
+from worker.assignment import Assignment
+from worker.batch import Batch
+from worker.consume import Consumer
+from worker.database import Database
+from worker.deletion import Deletion
+from worker.errors import ConfigurationError, WorkerError
+from worker.http import Http
+from worker.kafka import group_consumer, require_compiled_records
+from worker.lanes import Lane
+from worker.logs import logger
+from worker.mirror import Mirror
+from worker.progress import Progress
+from worker.relay import Relay
+from worker.replies import Replies
+from worker.settings import Settings
+
+log = logger(__name__)
+
+GC_THRESHOLDS = (50_000, 20, 50)
+"""The line makes and drops many small objects without cycles; the default thresholds cost a fifth of its speed."""
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+class App:
+    """One worker: every part of it, wired."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = database = Database(settings)
+        self._progress = progress = Progress(settings.progress_seconds_max)
+        self._assignment = Assignment()
+        consumer = group_consumer(settings)
+        self.relay = Relay(settings, database, progress)
+        self.deletion = Deletion(database, progress, clock=now, journaled=self.relay.notify)
+        self.replies = Replies(settings, database.session("replies"), clock=now, beat=lambda: None)
+        self.lanes = [self._lane(number) for number in range(settings.apply_connections)]
+        self.consumer = Consumer(
+            settings, consumer, database.session("positions"), self.lanes, self._assignment, progress
+        )
+        self.mirror = Mirror(consumer, self._assignment, database.session("metrics"), clock=now)
+        self.http = Http(settings, progress, self._unready)
+
+    def _lane(self, number: int) -> Lane:
+        session = self._database.session(f"apply {number}")
+        applier = Applier(session, self._settings, clock=now, new_uuid=uuid4, beat=lambda: None)
+        return Lane(
+            applier,
+            session,
+            beat=lambda: None,
+            applied=self._applied,
+            fenced=self._assignment.unsettle,
+            current=self._assignment.is_current,
+        )
+
+    def _applied(self, batch: Batch, outcome: Outcome) -> None:
+        self._assignment.settled(batch)
+        if outcome.journaled:
+            self.relay.notify()
+        if outcome.queries:
+            self.replies.ask(outcome.queries)
+
+    def _unready(self) -> list[str]:
+        problems = list(self._assignment.halted.values())
+        if self._assignment.wanted:
+            problems.append(f"{len(self._assignment.wanted)} partitions wait for their positions")
+        return problems
+
+    async def check(self) -> None:
+        """Refuse to start on what would go wrong later; raises ConfigurationError or Unavailable."""
+        require_compiled_records()
+        await migrations.check(self._settings)
+        await topics.check(self._settings)
+        await deployment.check(self._settings, self._database)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then end in the line's order, so that nothing waits for the next start."""
+        await self.http.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {name: group.create_task(_ending(name, part)) for name, part in self._parts().items()}
+                stopping = group.create_task(self._stop(stop, tasks))
+                tasks["stop"] = stopping
+        finally:
+            await self.http.stop()
+
+    def _parts(self) -> dict[str, Coroutine[Any, Any, None]]:
+        parts: dict[str, Coroutine[Any, Any, None]] = {
+            f"apply {number}": lane.run() for number, lane in enumerate(self.lanes)
+        }
+        parts |= {
+            "consume": self.consumer.run(),
+            "replies": self.replies.run(),
+            "relay": self.relay.run(),
+            "deletion": self.deletion.run(),
+            "mirror": self.mirror.run(),
+        }
+        return parts
+
+    async def _stop(self, stop: asyncio.Event, tasks: dict[str, asyncio.Task[None]]) -> None:
+        """Stop polling, finish what is in hand, relay what is journaled; what takes too long is cut off."""
+        await stop.wait()
+        log.info("stopping")
+        try:
+            async with asyncio.timeout(self._settings.shutdown_seconds_max):
+                self.consumer.stopping.set()
+                self.deletion.stopping.set()
+                await asyncio.wait([tasks["consume"], tasks["deletion"]])
+                await self.replies.settled()
+                self.relay.stopping.set()
+                self.relay.notify()
+                await asyncio.wait([tasks["relay"]])
+        except TimeoutError:
+            log.warning("not everything was finished in time; nothing is lost, the next start goes on with it")
+        for task in tasks.values():
+            task.cancel()
+
+
+async def _ending(name: str, part: Coroutine[Any, Any, None]) -> None:
+    """A part that dies says so; its error ends the process."""
+    try:
+        await part
+    except WorkerError as error:
+        log.error("a part of the worker has ended", part=name, error=str(error))
+        raise
+
+
+async def run(settings: Settings, *, ready: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:
+    """Run one worker until SIGTERM, SIGINT or `stop`; a second signal ends the process at once.
+
+    Sets `ready` when the start's checks have passed. Raises ConfigurationError or Unavailable.
+    """
+    app = App(settings)
+    await app.check()
+    stop = stop or asyncio.Event()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    with _signals(stop.set):
+        if ready is not None:
+            ready.set()
+        log.info("worker started", group=settings.group_id, http=settings.http_address)
+        try:
+            await app.run(stop)
+        except* WorkerError as errors:
+            raise _first(errors) from errors
+    log.info("worker stopped")
+
+
+def _first(errors: BaseExceptionGroup[WorkerError]) -> WorkerError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, WorkerError) else ConfigurationError(str(error))
+
+
+@contextlib.contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """The first SIGTERM or SIGINT stops gracefully, the second takes its default effect."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def first(_: signal.Signals) -> None:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+        stop()
+
+    try:
+        for number in numbers:
+            loop.add_signal_handler(number, first, number)
+    except (NotImplementedError, ValueError, RuntimeError):  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

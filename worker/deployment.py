@@ -1,0 +1,36 @@
+"""One database belongs to one deployment: two that share it by mistake would skip each other's commands."""
+
+from __future__ import annotations
+
+from worker.database import Database
+from worker.errors import ConfigurationError
+from worker.kafka import admin, bounded
+from worker.settings import Settings
+
+
+async def check(settings: Settings, database: Database) -> None:
+    """Note the deployment at the first start; raise ConfigurationError if the database is another one's."""
+    async with admin(settings) as client:
+        cluster = await bounded(client.describe_cluster(), settings.kafka_seconds_max)
+    mine = {
+        "cluster_id": str(cluster.get("cluster_id")),
+        "topic_prefix": settings.topic_prefix,
+        "group_id": settings.group_id,
+    }
+    session = database.session("start")
+    try:
+        row = await session.row("deployment_claim", *mine.values())
+    finally:
+        await session.close()
+    names = {
+        "cluster_id": "Kafka cluster",
+        "topic_prefix": "SEGMENTATION_TOPIC_PREFIX",
+        "group_id": "SEGMENTATION_GROUP_ID",
+    }
+    differences = [f"{names[name]} {row[name]} (here: {here})" for name, here in mine.items() if row[name] != here]
+    if differences:
+        raise ConfigurationError(
+            f"The database {database.address} belongs to another deployment: {', '.join(differences)}. Use a database "
+            "of its own for each deployment; if this one has moved, run `segmentation reset deployment` and then "
+            "`segmentation reset positions` as the next start says"
+        )

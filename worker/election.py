@@ -1,0 +1,69 @@
+"""One process at a time: an advisory lock of PostgreSQL elects, and who is elected works over the session that holds it."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import random
+
+from worker import metrics
+from worker.database import Database, Session
+from worker.errors import Fenced, Unavailable
+from worker.logs import logger
+from worker.progress import Progress
+
+log = logger(__name__)
+
+LOCK_CLASS = 7361
+"""First half of the advisory locks' keys; the second is the role's number."""
+ELECTION_SECONDS = 1.0
+RETRY_SECONDS_MAX = 5.0
+
+
+class Elected(abc.ABC):
+    """A service that works in one process at a time and waits in all others.
+
+    The lock lives as long as the session: whatever `lead` does over that session it does as the leader. What else it
+    does (in Kafka) must be fenced there as well.
+    """
+
+    name: str
+    lock: int
+
+    def __init__(self, database: Database, progress: Progress) -> None:
+        self._session = database.session(self.name)
+        self._beat = progress.watch(self.name)
+        self.stopping = asyncio.Event()
+
+    @abc.abstractmethod
+    async def lead(self, session: Session) -> None:
+        """Work until `stopping` is set; raises Unavailable or Fenced to be elected anew."""
+
+    async def run(self) -> None:
+        """Be elected, lead, and begin again after every fault, until `stopping` is set."""
+        failures = 0
+        while not self.stopping.is_set():
+            self._beat()
+            try:
+                row = await self._session.row("election_try", LOCK_CLASS, self.lock)
+                if row["leads"]:
+                    log.info("elected", role=self.name)
+                    await self.lead(self._session)
+                failures = 0
+                pause = ELECTION_SECONDS
+            except (Unavailable, Fenced) as error:
+                failures += 1
+                pause = min(0.1 * 2 ** min(failures, 10), RETRY_SECONDS_MAX) * random.uniform(0.5, 1.0)
+                log.warning("will try again", role=self.name, error=str(error), seconds=round(pause, 2))
+                metrics.RETRIES.labels(self.name).inc()
+            finally:
+                self._session.drop()
+            await self.wait(pause)
+
+    async def wait(self, seconds: float) -> None:
+        """Sleep, or less if the service is told to stop."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            self._beat()

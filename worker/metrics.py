@@ -1,0 +1,46 @@
+"""What operators watch, with Prometheus names; ARCHITECTURE.md tells what to alert on."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+COMMANDS = Counter(
+    "segmentation_commands_total",
+    "Commands decided, by type and outcome: applied, unchanged, duplicate, or the code of the rejection",
+    ["type", "outcome"],
+)
+BATCH_COMMANDS = Histogram(
+    "segmentation_batch_commands",
+    "Records in one applied batch",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000),
+)
+BATCH_SECONDS = Histogram(
+    "segmentation_batch_seconds",
+    "Time to apply one batch, with its retries",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60),
+)
+LAG_RECORDS = Gauge("segmentation_lag_records", "Command records that were not applied yet", ["topic", "partition"])
+LAG_SECONDS = Gauge(
+    "segmentation_lag_seconds",
+    "Age of the newest record applied, while others wait behind it; 0 when none does",
+    ["topic", "partition"],
+)
+HALTED = Gauge(
+    "segmentation_partition_halted", "1 where a partition waits for a person; the log says why", ["topic", "partition"]
+)
+UNPUBLISHED_ROWS = Gauge("segmentation_journal_unpublished_rows", "Journal rows that the relay has not published yet")
+UNPUBLISHED_SECONDS = Gauge(
+    "segmentation_journal_unpublished_seconds", "Age of the oldest journal row that is not published yet"
+)
+RELAY_TRANSACTIONS = Counter(
+    "segmentation_relay_transactions_total", "Kafka transactions of the relay, by outcome", ["outcome"]
+)
+RELAY_EVENTS = Counter("segmentation_relay_events_total", "Events published by this process's relay")
+RELAY_LEADS = Gauge("segmentation_relay_leads", "1 while this process is the relay")
+REPLIES = Counter("segmentation_replies_total", "Answers to queries, by outcome: sent or lost", ["outcome"])
+FENCED = Counter("segmentation_fenced_total", "Batches dropped because another worker owns their partitions")
+RETRIES = Counter("segmentation_retries_total", "Tries repeated because a service was not available", ["part"])
+REBALANCES = Counter("segmentation_rebalances_total", "Assignments of partitions that this worker was given")
+DELETED_MEMBERSHIPS = Counter(
+    "segmentation_deleted_memberships_total", "Memberships ended because their segment was deleted"
+)
