@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.envelope import Data, Envelope
@@ -37,6 +37,14 @@ CHANGEABLE = ("description", "owner", "tags", "percent")
 """The fields of a segment that `segment.update` can change."""
 
 
+_BOTH_EXPIRIES: JsonValue = {"required": ["ttl", "expires_at"]}
+
+
+def _named(field: str) -> JsonValue:
+    """The JSON Schema for "this list is there and not empty"."""
+    return {"required": [field], "properties": {field: {"minItems": 1}}}
+
+
 class SegmentCreate(Data):
     """Creates a segment; with a percent, starts its rollout."""
 
@@ -49,6 +57,8 @@ class SegmentCreate(Data):
 
 class SegmentUpdate(Data):
     """Changes a segment; a new percent ramps its rollout. A description or owner of null clears it."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [name]} for name in CHANGEABLE]})
 
     segment: Segment
     description: Description | None = None
@@ -92,6 +102,8 @@ class UserForget(Data):
 class Addition(Data):
     """A segment to add a user to; a `ttl` or `expires_at` of its own overrides the command's."""
 
+    model_config = ConfigDict(json_schema_extra={"not": _BOTH_EXPIRIES})
+
     segment: Segment
     ttl: OptionalTtl = None
     expires_at: OptionalTimestamp = None
@@ -103,9 +115,22 @@ Add = Annotated[Segment | Addition, Field(union_mode="left_to_right")]
 class MembershipChange(Data):
     """Adds a user to segments and removes it from others, all of it or nothing."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [_named("add"), _named("remove")],
+            "not": _BOTH_EXPIRIES,
+            "if": {"anyOf": [{"required": ["ttl"]}, {"required": ["expires_at"]}]},
+            "then": _named("add"),
+        }
+    )
+
     user_id: UserId
-    add: tuple[Add, ...] = Field(default=(), max_length=SEGMENTS_PER_COMMAND_MAX)
-    remove: tuple[Segment, ...] = Field(default=(), max_length=SEGMENTS_PER_COMMAND_MAX)
+    add: tuple[Add, ...] = Field(
+        default=(), max_length=SEGMENTS_PER_COMMAND_MAX, json_schema_extra={"uniqueItems": True}
+    )
+    remove: tuple[Segment, ...] = Field(
+        default=(), max_length=SEGMENTS_PER_COMMAND_MAX, json_schema_extra={"uniqueItems": True}
+    )
     ttl: OptionalTtl = None
     expires_at: OptionalTimestamp = None
 

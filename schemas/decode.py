@@ -77,10 +77,11 @@ _membership: TypeAdapter[Record] = TypeAdapter(
 )
 _membership_record = _membership.validator.validate_json
 _ATTRIBUTE = re.compile(ATTRIBUTE_PATTERN[1:-1])
+_N, _I, _BACKSLASH = b"NI\\"  # one byte is found ten times faster than a word
 _NO_TIME = FieldError("time", "must be given, as the record's own timestamp is no date")
 
 
-def decode(  # noqa: PLR0917 - the parts of a record, in the order in which Kafka clients have them
+def decode(
     value: bytes | None,
     headers: Sequence[tuple[str, bytes]],
     key: bytes | None,
@@ -113,9 +114,9 @@ def decode(  # noqa: PLR0917 - the parts of a record, in the order in which Kafk
 def _is_plain(value: bytes) -> bool:
     """Whether the value cannot hold what only the long way finds: NaN, Infinity and U+0000."""
     return (
-        (b"N" not in value or b"NaN" not in value)
-        and (b"I" not in value or b"Infinity" not in value)
-        and (b"\\" not in value or b"\\u0000" not in value)
+        (_N not in value or b"NaN" not in value)
+        and (_I not in value or b"Infinity" not in value)
+        and (_BACKSLASH not in value or b"\\u0000" not in value)
     )
 
 
@@ -136,9 +137,10 @@ def _command(record: Record, key: bytes | None, topic: Topic, timestamp_ms: int)
     data = record.data
     payload = resolve(data, time) if isinstance(data, MembershipChange) else data
     wrong_key = key_error(topic, data, key)
-    errors = [*(payload if isinstance(payload, list) else ()), *((wrong_key,) if wrong_key else ())]
-    if isinstance(payload, list) or errors:
-        return errors
+    if isinstance(payload, list):
+        return [*payload, wrong_key] if wrong_key else payload
+    if wrong_key:
+        return [wrong_key]
     return Command(
         _NAMES[record.type],
         record.id,

@@ -14,7 +14,9 @@ STRUCTURED_HEADERS: tuple[tuple[str, bytes], ...] = ((CONTENT_TYPE_HEADER, STRUC
 ATTRIBUTE_HEADER_PREFIX = "ce_"
 JSON_MEDIA_TYPE_PATTERN = r"^[^/;\s]+/(?:[^/;\s]+\+)?[Jj][Ss][Oo][Nn]\s*(?:;.*)?$"
 
-JsonMediaType = Annotated[str, StringConstraints(strict=True, pattern=JSON_MEDIA_TYPE_PATTERN)]
+JsonMediaType = Annotated[
+    str, StringConstraints(strict=True, pattern=JSON_MEDIA_TYPE_PATTERN), Field(title="JSON media type")
+]
 
 REQUIRED_ATTRIBUTES = ("specversion", "id", "source", "type")
 """Without these a record is no CloudEvent: `malformed`. What is wrong elsewhere in it is `invalid`."""
@@ -41,7 +43,9 @@ class Envelope(BaseModel):
     data_base64: None = Field(default=None, description="Not taken: data is JSON, in `data`.")
     correlationid: CorrelationId | None = Field(default=None, description="Handed on to the command's events.")
     replyto: ReplyTo | None = Field(default=None, description="The topic that a query's answer goes to.")
-    traceparent: TraceParent = Field(default=None, description="Handed on to the command's events.")
+    traceparent: TraceParent = Field(
+        default=None, description="W3C trace context, handed on to the command's events; of another form it is ignored."
+    )
 
 
 class Data(BaseModel):

@@ -62,8 +62,9 @@ def new_command(
     traceparent: str | None = None,
     record_bytes_max: int = RECORD_BYTES_MAX,
 ) -> Outgoing:
-    """A command's record; `data` is an object as the contract has it. `id` is a random UUID unless it is given; `time` is aware, and left out unless it is given.
+    """A command's record; `data` is an object as the contract has it.
 
+    `id` is a random UUID unless it is given. `time` is aware, and stands in the record only if it is given.
     Raises InvalidCommandError if the worker would refuse it, TypeError if `data` holds what JSON cannot.
     """
     topic = COMMANDS[type].topic

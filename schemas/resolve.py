@@ -8,30 +8,28 @@ from schemas.rejections import FieldError
 from schemas.topics import Topic
 from schemas.values import SEGMENTS_PER_COMMAND_MAX, expiry, shown
 
+_MEMBERSHIP_COMMANDS = Topic.MEMBERSHIP_COMMANDS
+_SEGMENT_COMMANDS = Topic.SEGMENT_COMMANDS
+
 
 def resolve(change: MembershipChange, time: datetime) -> Change | list[FieldError]:
     """The change with each expiry as an instant counted from `time`, in UTC, or what is wrong with it."""
-    add, remove = change.add, change.remove
-    if change.ttl is None and change.expires_at is None:
-        plain = [(item, None) for item in add if type(item) is str]
-        if len(plain) == len(add) and _is_sound(change):
-            return Change(change.user_id, plain, list(remove))  # type: ignore[arg-type]
-    errors = [*_structure_errors(change)]
-    additions = [*_additions(change, time, errors)]
-    return errors or Change(change.user_id, additions, list(remove))
+    names = [item if isinstance(item, str) else item.segment for item in change.add]
+    names.extend(change.remove)
+    common = change.ttl is not None or change.expires_at is not None
+    is_sound = (
+        0 < len(names) <= SEGMENTS_PER_COMMAND_MAX and len(set(names)) == len(names) and (change.add or not common)
+    )
+    errors = [] if is_sound else [*_structure_errors(change, names)]
+    expires_at = _expiry(change, time, "data", errors) if common else None
+    add = [
+        (item, expires_at) if isinstance(item, str) else (item.segment, _own(item, expires_at, time, i, errors))
+        for i, item in enumerate(change.add)
+    ]
+    return errors or Change(change.user_id, add, list(change.remove))
 
 
-def _names(change: MembershipChange) -> list[str]:
-    return [item if isinstance(item, str) else item.segment for item in change.add] + list(change.remove)
-
-
-def _is_sound(change: MembershipChange) -> bool:
-    count = len(change.add) + len(change.remove)
-    return count == 1 or (0 < count <= SEGMENTS_PER_COMMAND_MAX and len({*change.add, *change.remove}) == count)
-
-
-def _structure_errors(change: MembershipChange) -> Iterator[FieldError]:
-    names = _names(change)
+def _structure_errors(change: MembershipChange, names: list[str]) -> Iterator[FieldError]:
     if not names:
         yield FieldError("data", "must name a segment in add or in remove, names none")
     if len(names) > SEGMENTS_PER_COMMAND_MAX:
@@ -69,29 +67,24 @@ def _rfc3339(time: datetime) -> str:
     return time.isoformat().replace("+00:00", "Z")
 
 
-def _additions(
-    change: MembershipChange, time: datetime, errors: list[FieldError]
-) -> Iterator[tuple[str, datetime | None]]:
-    common = _expiry(change, time, "data", errors)
-    for i, item in enumerate(change.add):
-        if isinstance(item, str):
-            yield item, common
-        elif item.ttl is None and item.expires_at is None:
-            yield item.segment, common
-        else:
-            yield item.segment, _expiry(item, time, f"data.add[{i}]", errors)
+def _own(
+    item: Addition, common: datetime | None, time: datetime, index: int, errors: list[FieldError]
+) -> datetime | None:
+    """The expiry of an addition: its own, else the command's."""
+    if item.ttl is None and item.expires_at is None:
+        return common
+    return _expiry(item, time, f"data.add[{index}]", errors)
 
 
 def key_error(topic: Topic, data: object, key: bytes | None) -> FieldError | None:
     """What is wrong with the record key: it keeps the order of what belongs together. `data` has the validated ids."""
-    match topic:
-        case Topic.SEGMENT_COMMANDS:
-            what, expected = "segment", getattr(data, "segment", None)
-        case Topic.MEMBERSHIP_COMMANDS:
-            what, expected = "user id", getattr(data, "user_id", None)
-        case _:
-            return None
-    if expected is None or (key is not None and key == expected.encode()):
+    if topic is _MEMBERSHIP_COMMANDS:
+        what, expected = "user id", getattr(data, "user_id", None)
+    elif topic is _SEGMENT_COMMANDS:
+        what, expected = "segment", getattr(data, "segment", None)
+    else:
+        return None
+    if expected is None or key == expected.encode():
         return None
     found = "missing" if key is None else shown(key.decode(errors="backslashreplace"))
     return FieldError("key", f"must be the {what}, {shown(expected)}, is {found}")

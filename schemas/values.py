@@ -113,7 +113,7 @@ UserId = Annotated[
 
 # --- texts ---------------------------------------------------------------------------------------------------------
 
-Segment = Annotated[str, StringConstraints(strict=True, pattern=SEGMENT_PATTERN)]
+Segment = Annotated[str, StringConstraints(strict=True, pattern=SEGMENT_PATTERN), Field(title="Segment's name")]
 
 
 def _without_nul(text: str) -> str:
@@ -273,7 +273,12 @@ def _reply_topic(name: str) -> str:
     return name
 
 
-ReplyTo = Annotated[str, StringConstraints(strict=True, pattern=REPLYTO_PATTERN), AfterValidator(_reply_topic)]
+ReplyTo = Annotated[
+    str,
+    StringConstraints(strict=True, pattern=REPLYTO_PATTERN),
+    AfterValidator(_reply_topic),
+    Field(title="Topic's name", json_schema_extra={"not": {"pattern": r"^(?:\.{1,2}$|__)"}}),
+]
 
 
 def traceparent(value: object) -> str | None:
