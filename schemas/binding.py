@@ -79,8 +79,6 @@ def _parsed(value: bytes, attributes: Mapping[str, Any]) -> Any | Unreadable:
         return Unreadable("The value starts with a byte order mark; it must be JSON without one.", attributes)
     try:
         return parse(value)
-    except UnicodeDecodeError:
-        return Unreadable("The value is not UTF-8 text.", attributes)
     except ValueError as error:
         return Unreadable(f"The value is not JSON: {error}.", attributes)
 

@@ -14,14 +14,22 @@ _SEGMENT_COMMANDS = Topic.SEGMENT_COMMANDS
 
 def resolve(change: MembershipChange, time: datetime) -> Change | list[FieldError]:
     """The change with each expiry as an instant counted from `time`, in UTC, or what is wrong with it."""
+    add, remove = change.add, change.remove
+    count = len(add) + len(remove)
+    has_expiry = change.ttl is not None or change.expires_at is not None
+    if 0 < count <= SEGMENTS_PER_COMMAND_MAX and not has_expiry:  # the common command: names, and no more
+        plain: list[tuple[str, datetime | None]] = [(item, None) for item in add if type(item) is str]
+        if len(plain) == len(add) and (count == 1 or len({*add, *remove}) == count):
+            return Change(change.user_id, plain, list(remove))
+    return _resolve_each(change, time, has_expiry=has_expiry)
+
+
+def _resolve_each(change: MembershipChange, time: datetime, *, has_expiry: bool) -> Change | list[FieldError]:
     names = [item if isinstance(item, str) else item.segment for item in change.add]
     names.extend(change.remove)
-    common = change.ttl is not None or change.expires_at is not None
-    is_sound = (
-        0 < len(names) <= SEGMENTS_PER_COMMAND_MAX and len(set(names)) == len(names) and (change.add or not common)
-    )
+    is_sound = len(names) <= SEGMENTS_PER_COMMAND_MAX and len(set(names)) == len(names) and len(change.add) > 0
     errors = [] if is_sound else [*_structure_errors(change, names)]
-    expires_at = _expiry(change, time, "data", errors) if common else None
+    expires_at = _expiry(change, time, "data", errors) if has_expiry else None
     add = [
         (item, expires_at) if isinstance(item, str) else (item.segment, _own(item, expires_at, time, i, errors))
         for i, item in enumerate(change.add)

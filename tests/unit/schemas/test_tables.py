@@ -1,0 +1,55 @@
+"""The literal tables are complete and agree with the contract."""
+
+from typing import get_args
+
+import pytest
+
+from schemas.commands import COMMANDS, CommandType, Record, names_on
+from schemas.envelope import qualified
+from schemas.events import EVENTS, EventType
+from schemas.rejections import MEANINGS, RefusalCode, RejectionCode
+from schemas.topics import TOPICS, Topic, may_be_replied_to, topic_name
+
+
+def test_every_command_has_a_row() -> None:
+    assert set(COMMANDS) == set(get_args(CommandType))
+    assert {spec.record for spec in COMMANDS.values()} == set(get_args(Record))
+
+
+def test_every_event_has_a_row() -> None:
+    assert set(EVENTS) == set(get_args(EventType))
+
+
+@pytest.mark.parametrize(("name", "spec"), [*COMMANDS.items(), *EVENTS.items()])
+def test_a_row_names_its_own_models(name: str, spec: tuple[object, ...]) -> None:
+    record, data = spec[0], spec[1]
+    fields = record.model_fields  # type: ignore[attr-defined]
+    assert get_args(fields["type"].annotation) == (qualified(name),)
+    assert fields["data"].annotation is data
+    assert data.__doc__
+
+
+def test_every_topic_has_a_row() -> None:
+    assert set(TOPICS) == set(Topic)
+    assert len(Topic) == 9
+    assert [topic for topic, spec in TOPICS.items() if spec.cleanup_policy == "compact"] == [Topic.RELAY_POSITIONS]
+
+
+def test_commands_come_in_and_events_go_out() -> None:
+    assert {spec.topic for spec in COMMANDS.values()} == {t for t, spec in TOPICS.items() if spec.direction == "in"}
+    assert {spec.topic for spec in EVENTS.values()} == {t for t, spec in TOPICS.items() if spec.direction == "out"}
+    assert sum(len(names_on(topic)) for topic in Topic) == len(COMMANDS)
+
+
+def test_every_code_has_a_meaning() -> None:
+    assert set(MEANINGS) == set(RejectionCode)
+    assert set(get_args(RefusalCode)) < {code.value for code in RejectionCode}
+
+
+def test_topic_names() -> None:
+    assert topic_name("segmentation", Topic.SEGMENT_COMMANDS) == "segmentation.segment-commands"
+
+
+@pytest.mark.parametrize(("name", "may"), [("p.replies", True), ("mine", True), ("p.relay-positions", False)])
+def test_answers_do_not_go_to_our_own_topics(name: str, may: bool) -> None:
+    assert may_be_replied_to("p", name) is may
