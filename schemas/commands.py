@@ -8,18 +8,9 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.envelope import Data, Envelope
+from schemas.times import OptionalTimestamp, OptionalTtl
 from schemas.topics import Topic
-from schemas.values import (
-    SEGMENTS_PER_COMMAND_MAX,
-    Description,
-    OptionalPercent,
-    OptionalTimestamp,
-    OptionalTtl,
-    Owner,
-    Segment,
-    Tags,
-    UserId,
-)
+from schemas.values import SEGMENTS_PER_COMMAND_MAX, Description, OptionalPercent, Owner, Segment, Tags, UserId
 
 CommandType = Literal[
     "segment.create",

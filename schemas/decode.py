@@ -200,8 +200,8 @@ def _type_error(given: str, topic: Topic) -> str | None:
     name = _NAMES.get(given)
     if name is None:
         here = ", ".join(qualified(known) for known in names_on(topic))
-        hint = f"did you mean {qualified(given)}? " if given in COMMANDS else ""
-        return f"There is no command {shown(given)}; {hint}The topic {topic.value} takes {here}."
+        hint = f" Did you mean {qualified(given)}?" if given in COMMANDS else ""
+        return f"There is no command {shown(given)}.{hint} The topic {topic.value} takes {here}."
     right = COMMANDS[name].topic
     if right is topic:
         return None

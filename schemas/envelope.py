@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from schemas.values import CorrelationId, EventId, EventSource, ReplyTo, Timestamp, TraceParent
+from schemas.times import Timestamp
+from schemas.values import CorrelationId, EventId, EventSource, ReplyTo, TraceParent
 
 SPECVERSION = "1.0"
 TYPE_CHARACTERS_MAX = 255

@@ -10,16 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.envelope import JsonMediaType
 from schemas.rejections import RejectionCode
+from schemas.times import Timestamp
 from schemas.topics import Topic
-from schemas.values import (
-    ATTRIBUTE_PATTERN,
-    USER_ID_CHARACTERS_MAX,
-    EventId,
-    EventSource,
-    OptionalPercent,
-    Segment,
-    Timestamp,
-)
+from schemas.values import ATTRIBUTE_PATTERN, USER_ID_CHARACTERS_MAX, EventId, EventSource, OptionalPercent, Segment
 
 EventType = Literal[
     "segment.created",

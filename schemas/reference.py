@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from schemas import jsonschemas, values
+from schemas import jsonschemas, times, values
 from schemas.commands import COMMANDS
 from schemas.envelope import Envelope, qualified
 from schemas.events import EVENTS, Event
@@ -21,7 +21,7 @@ _LIMITS: Sequence[tuple[str, int, str]] = (
     ("tag", values.TAG_CHARACTERS_MAX, "characters"),
     ("tags of a segment", values.TAGS_MAX, "all different"),
     ("segments in a command", values.SEGMENTS_PER_COMMAND_MAX, "in add and remove together"),
-    ("ttl", values.TTL_YEARS_MAX, "years"),
+    ("ttl", times.TTL_YEARS_MAX, "years"),
 )
 
 

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from schemas.commands import Addition, Change, MembershipChange
 from schemas.rejections import FieldError
+from schemas.times import expiry
 from schemas.topics import Topic
-from schemas.values import SEGMENTS_PER_COMMAND_MAX, expiry, shown
+from schemas.values import SEGMENTS_PER_COMMAND_MAX, shown
 
 _MEMBERSHIP_COMMANDS = Topic.MEMBERSHIP_COMMANDS
 _SEGMENT_COMMANDS = Topic.SEGMENT_COMMANDS

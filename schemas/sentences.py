@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails, ValidationError
 
-from schemas import envelope, values
+from schemas import envelope, times, values
 from schemas.rejections import FieldError
 from schemas.values import shown
 
@@ -14,7 +14,7 @@ ERRORS_MAX = 100
 
 _PATTERNS = {
     values.SEGMENT_PATTERN: "a segment's name: 1–255 of A–Z a–z 0–9 _ - . : starting with a letter or digit",
-    values.TIMESTAMP_PATTERN: "a date and time with a zone (RFC 3339), such as 2025-01-31T10:00:00Z",
+    times.TIMESTAMP_PATTERN: "a date and time with a zone (RFC 3339), such as 2025-01-31T10:00:00Z",
     values.ATTRIBUTE_PATTERN: "text without control characters",
     values.REPLYTO_PATTERN: "a Kafka topic's name: 1–249 of A–Z a–z 0–9 . _ -",
     envelope.JSON_MEDIA_TYPE_PATTERN: "a JSON media type such as application/json",

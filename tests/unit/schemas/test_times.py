@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas.values import expiry, timestamp
+from schemas.times import expiry, timestamp
 from tests.unit.schemas.records import accepted, errors_of, refused
 
 

@@ -1,0 +1,111 @@
+"""The contract's times as types: a ttl by the calendar, and instants with a zone, in UTC."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Annotated, Any
+
+import isodate
+from pydantic import GetPydanticSchema, PlainValidator, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
+
+from schemas.values import wrong
+
+TTL_YEARS_MAX = 100
+
+TTL_PATTERN = (
+    r"^P(?:\d{1,10}Y)?(?:\d{1,10}M)?(?:\d{1,10}W)?(?:\d{1,10}D)?"
+    r"(?:T(?:\d{1,10}H)?(?:\d{1,10}M)?(?:\d{1,10}(?:\.\d{1,6})?S)?)?$"
+).replace(r"\d", "[0-9]")
+TIMESTAMP_PATTERN = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,64})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+
+_TTL = re.compile(TTL_PATTERN[1:-1])
+_TIMESTAMP = re.compile(TIMESTAMP_PATTERN[1:-1])
+_REFERENCE = datetime(2000, 1, 1, tzinfo=UTC)
+_FARTHEST = _REFERENCE.replace(year=2000 + TTL_YEARS_MAX)
+
+
+def _utc(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text.upper())
+        return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise wrong("a date and time that exists, with a zone (RFC 3339)", text) from None
+
+
+def timestamp(text: str) -> datetime:
+    """RFC 3339 with a zone, as an aware datetime in UTC; digits past the microseconds are cut off.
+
+    Raises ValueError with a sentence.
+    """
+    if not _TIMESTAMP.fullmatch(text):
+        raise wrong("a date and time with a zone (RFC 3339)", text)
+    return _utc(text)
+
+
+def _timestamp_schema(_source: Any, _handler: Any) -> CoreSchema:
+    return core_schema.no_info_after_validator_function(
+        _utc, core_schema.str_schema(strict=True, pattern=TIMESTAMP_PATTERN)
+    )
+
+
+_TIMESTAMP_JSON = WithJsonSchema(
+    {"title": "Timestamp", "type": "string", "format": "date-time", "pattern": TIMESTAMP_PATTERN}
+)
+Timestamp = Annotated[datetime, GetPydanticSchema(_timestamp_schema), _TIMESTAMP_JSON]
+OptionalTimestamp = Annotated[datetime | None, GetPydanticSchema(_timestamp_schema), _TIMESTAMP_JSON]
+
+
+@lru_cache(maxsize=4_096)
+def _duration(text: str) -> "timedelta | isodate.Duration | str":
+    """The duration, or what it must be. Cached, as few different ones are in use."""
+    if not _TTL.fullmatch(text) or not any(c.isdigit() for c in text) or text.endswith("T"):
+        return "an ISO 8601 duration such as P2M, P1DT12H or PT30S"
+    try:
+        duration = isodate.parse_duration(text)
+        end = _REFERENCE + duration
+    except (ValueError, OverflowError):
+        end = None
+    if end is None or end > _FARTHEST:
+        return f"at most {TTL_YEARS_MAX} years"
+    return duration if end > _REFERENCE else "longer than nothing"
+
+
+def ttl(value: object) -> str:
+    """The ISO 8601 duration as it stands, checked: calendar-aware, positive, at most TTL_YEARS_MAX years."""
+    if not isinstance(value, str):
+        raise wrong("an ISO 8601 duration such as P2M, P1DT12H or PT30S", value)
+    if isinstance(duration := _duration(value), str):
+        raise wrong(duration, value)
+    return value
+
+
+_TTL_JSON = WithJsonSchema(
+    {
+        "title": "Time to live",
+        "description": f"ISO 8601 duration, calendar-aware, positive, at most {TTL_YEARS_MAX} years.",
+        "examples": ["P2M", "P1DT12H", "PT30S"],
+        "type": "string",
+        "minLength": 3,
+        "pattern": TTL_PATTERN,
+        "not": {"pattern": "T$"},
+    }
+)
+OptionalTtl = Annotated[str | None, PlainValidator(ttl), _TTL_JSON]
+
+
+def expiry(ttl: str, time: datetime) -> datetime:
+    """`time` + `ttl` by the calendar, in UTC: 31 January + P1M is the last of February.
+
+    Raises ValueError with a sentence if the ttl is none, or ends after the year 9999.
+    """
+    duration = _duration(ttl)
+    if isinstance(duration, str):
+        raise wrong(duration, ttl)
+    try:
+        end: datetime = time + duration
+    except (ValueError, OverflowError):
+        raise wrong(f"so short that it ends before the year 10000 when counted from {time.isoformat()}", ttl) from None
+    return end
