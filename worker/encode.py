@@ -19,6 +19,9 @@ SEGMENTS_KEPT_MAX = 100_000
 """Names of segments that are kept in memory; a segment's key never changes its name, so they are never stale."""
 
 
+_HEADERS = list(STRUCTURED_HEADERS)  # aiokafka's builder takes a list only
+
+
 class Event(NamedTuple):
     """What goes to Kafka."""
 
@@ -26,7 +29,7 @@ class Event(NamedTuple):
     key: bytes | None
     value: bytes
     timestamp_ms: int
-    headers: Sequence[tuple[str, bytes]]
+    headers: list[tuple[str, bytes]]
 
 
 class Encoder:
@@ -87,7 +90,7 @@ class Encoder:
             correlationid=row["correlation_id"],
             traceparent=row["traceparent"],
         )
-        return Event(self._topics[name], key, value, int(row["time"].timestamp() * 1000), STRUCTURED_HEADERS)
+        return Event(self._topics[name], key, value, int(row["time"].timestamp() * 1000), _HEADERS)
 
     def _membership_data(self, row: Record) -> dict[str, Any]:
         entered, renewed, times = row["entered"] or (), row["renewed"] or (), row["expires_at"]

@@ -41,6 +41,7 @@ def configure(settings: Settings) -> None:
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("worker").setLevel(level)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it warns at each of its many retries a second
 
 
 def _unchanged(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -140,7 +140,7 @@ class Replies:
             correlationid=query.correlationid,
             traceparent=query.traceparent,
         )
-        return await producer.send(topic, value, key=user_id.encode(), headers=STRUCTURED_HEADERS)  # type: ignore[no-any-return]
+        return await producer.send(topic, value, key=user_id.encode(), headers=list(STRUCTURED_HEADERS))  # type: ignore[no-any-return]
 
     async def _live_producer(self) -> kafka.AIOKafkaProducer:
         if self._producer is None:
