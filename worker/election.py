@@ -1,4 +1,4 @@
-"""One process at a time: an advisory lock of PostgreSQL elects, and who is elected works over the session that holds it."""
+"""One process at a time: PostgreSQL's advisory lock elects it, and it works over the session that holds the lock."""
 
 from __future__ import annotations
 
