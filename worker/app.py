@@ -51,7 +51,8 @@ class App:
         consumer = group_consumer(settings)
         self.relay = Relay(settings, database, progress)
         self.deletion = Deletion(database, progress, clock=now, journaled=self.relay.notify)
-        self.replies = Replies(settings, database.session("replies"), clock=now, beat=lambda: None)
+        answering = progress.watch("replies")
+        self.replies = Replies(settings, database.session("replies", answering.beat), clock=now, watch=answering)
         self.lanes = [self._lane(number) for number in range(settings.apply_connections)]
         self.consumer = Consumer(
             settings, consumer, database.session("positions"), self.lanes, self._assignment, progress
@@ -60,12 +61,13 @@ class App:
         self.http = Http(settings, progress, self._unready)
 
     def _lane(self, number: int) -> Lane:
-        session = self._database.session(f"apply {number}")
-        applier = Applier(session, self._settings, clock=now, new_uuid=uuid4, beat=lambda: None)
+        watch = self._progress.watch(f"apply {number}")
+        session = self._database.session(f"apply {number}", watch.beat)
+        applier = Applier(session, self._settings, clock=now, new_uuid=uuid4)
         return Lane(
             applier,
             session,
-            beat=lambda: None,
+            watch=watch,
             applied=self._applied,
             fenced=self._assignment.unsettle,
             current=self._assignment.is_current,
@@ -80,16 +82,11 @@ class App:
 
     def _unready(self) -> list[str]:
         problems = list(self._assignment.halted.values())
+        if not self._assignment.joined:
+            problems.append("the consumer group has not given this worker its partitions yet")
         if self._assignment.wanted:
             problems.append(f"{len(self._assignment.wanted)} partitions wait for their positions")
         return problems
-
-    async def check(self) -> None:
-        """Refuse to start on what would go wrong later; raises ConfigurationError or Unavailable."""
-        require_compiled_records()
-        await migrations.check(self._settings)
-        await topics.check(self._settings)
-        await deployment.check(self._settings, self._database)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then end in the line's order, so that nothing waits for the next start."""
@@ -143,13 +140,21 @@ async def _ending(name: str, part: Coroutine[Any, Any, None]) -> None:
         raise
 
 
+async def check(settings: Settings) -> None:
+    """Refuse to start on what would go wrong later; raises ConfigurationError or Unavailable."""
+    require_compiled_records()
+    await migrations.check(settings)
+    await topics.check(settings)
+    await deployment.check(settings, Database(settings))
+
+
 async def run(settings: Settings, *, ready: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:
     """Run one worker until SIGTERM, SIGINT or `stop`; a second signal ends the process at once.
 
     Sets `ready` when the start's checks have passed. Raises ConfigurationError or Unavailable.
     """
+    await check(settings)
     app = App(settings)
-    await app.check()
     stop = stop or asyncio.Event()
     gc.collect()
     gc.freeze()

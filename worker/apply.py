@@ -57,10 +57,9 @@ class Applier:
         *,
         clock: Callable[[], datetime],
         new_uuid: Callable[[], UUID],
-        beat: Callable[[], None],
     ) -> None:
         self._session, self._settings = session, settings
-        self._clock, self._new_uuid, self._beat = clock, new_uuid, beat
+        self._clock, self._new_uuid = clock, new_uuid
 
     async def apply(self, batch: Batch) -> Outcome:
         """Apply all of the batch, however long the database is away; raises Fenced where its partitions moved on."""
@@ -83,7 +82,6 @@ class Applier:
         raise AssertionError("unreachable: the retries have no end")
 
     def _note_retry(self, state: tenacity.RetryCallState) -> None:
-        self._beat()
         metrics.RETRIES.labels("apply").inc()
         error = state.outcome.exception() if state.outcome else None
         log.warning("the database is not available, trying again", error=str(error), attempt=state.attempt_number)

@@ -26,6 +26,8 @@ class Assignment:
         self.wanted: set[TopicPartition] = set()
         self.held: dict[TopicPartition, Held] = {}
         self.halted: dict[TopicPartition, str] = {}
+        self.joined = False
+        """Whether the group has given us our share, though it be none."""
 
     def give(self, partitions: Iterable[TopicPartition]) -> None:
         """The group gave us these, or what we believed of them was wrong: their positions must be read."""

@@ -7,7 +7,8 @@ us is paused until its position is known, and records that were handed out befor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
 
 from schemas.decode import decode
 from schemas.topics import Topic, topic_name
@@ -59,7 +60,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     ) -> None:
         self._settings, self._consumer, self._session = settings, consumer, session
         self._lanes, self._assignment = lanes, assignment
-        self._beat = progress.watch("consume")
+        self._beat = progress.watch("consume").beat
         self._topics = {topic_name(settings.topic_prefix, topic): topic for topic in CONSUMED}
         self._segment_topic = topic_name(settings.topic_prefix, Topic.SEGMENT_COMMANDS)
         self._retry_at = self._advance_at = 0.0
@@ -93,6 +94,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         partitions = list(assigned)
         self._consumer.pause(*partitions)
         self._assignment.give(partitions)
+        self._assignment.joined = True
         self._retry_at = 0.0
         metrics.REBALANCES.inc()
         log.info("partitions assigned", count=len(partitions))
@@ -142,6 +144,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 polling.cancel()
                 return {}
         return polling.result()  # type: ignore[no-any-return]
+
+    async def _beating(self, waiting: Coroutine[Any, Any, None]) -> None:
+        """Wait for the lanes, however long the database is away: each of them has a pulse of its own."""
+        task = asyncio.ensure_future(waiting)
+        try:
+            while not (await asyncio.wait({task}, timeout=BEAT_SECONDS))[0]:
+                self._beat()
+        finally:
+            task.cancel()
+        task.result()
 
     async def _acquire(self) -> None:
         assignment = self._assignment
@@ -207,11 +219,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _dispatch(self, accepted: dict[TopicPartition, list[ConsumerRecord]]) -> None:
         """Batches for the lanes; with segment commands all of it is one batch, applied alone."""
         if any(partition.topic == self._segment_topic for partition in accepted):
-            await all_idle(self._lanes)
+            await self._beating(all_idle(self._lanes))
             batch = self._batch(accepted)
             if batch is not None:
-                await self._lanes[0].put(batch)
-                await all_idle(self._lanes)
+                await self._beating(self._lanes[0].put(batch))
+                await self._beating(all_idle(self._lanes))
             return
         shares: list[dict[TopicPartition, list[ConsumerRecord]]] = [{} for _ in self._lanes]
         for partition, records in accepted.items():
@@ -219,7 +231,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         for lane, share in zip(self._lanes, shares, strict=True):
             batch = self._batch(share)
             if batch is not None:
-                await lane.put(batch)
+                await self._beating(lane.put(batch))
 
     def _batch(self, share: dict[TopicPartition, list[ConsumerRecord]]) -> Batch | None:
         """Decode a share of the poll; the partitions may have been taken away meanwhile."""
@@ -243,13 +255,17 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _advance(self) -> None:
         """Move idle partitions over what is no record. Nothing is in hand, so what was read was applied."""
-        await all_idle(self._lanes)
+        await self._beating(all_idle(self._lanes))
         for partition, held in list(self._assignment.held.items()):
             if held.applied_offset != held.next_offset or not self._consumer.assignment().issuperset([partition]):
                 continue
-            with translated(self._settings):
-                at = await bounded(self._consumer.position(partition), self._settings.kafka_seconds_max)
+            try:
+                with translated(self._settings):
+                    at = await bounded(self._consumer.position(partition), self._settings.kafka_seconds_max)
+            except Unavailable as error:
+                log.debug("a position is not known yet", error=str(error))
+                continue
             if at > held.next_offset and self._assignment.held.get(partition) is held:
                 span = Span(partition.topic, partition.partition, held.epoch, held.next_offset, at)
                 held.next_offset = at
-                await self._lanes[0].put(Batch((), (span,)))
+                await self._beating(self._lanes[0].put(Batch((), (span,))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,17 +72,19 @@ class Database:
         parts = urlsplit(self._url)
         self.address = f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
 
-    def session(self, name: str) -> Session:
-        """A session that is not yet open; `name` shows in pg_stat_activity."""
-        return Session(self._url, self.address, name, self._statement_seconds_max)
+    def session(self, name: str, beat: Callable[[], None] = lambda: None) -> Session:
+        """A session that is not yet open; `name` shows in pg_stat_activity, `beat` is called at each statement."""
+        return Session(self._url, self.address, name, self._statement_seconds_max, beat)
 
 
 class Session:
     """One connection, opened when first used and again after it broke. For one task at a time."""
 
-    def __init__(self, url: str, address: str, name: str, statement_seconds_max: float) -> None:
+    def __init__(
+        self, url: str, address: str, name: str, statement_seconds_max: float, beat: Callable[[], None]
+    ) -> None:
         self._url, self._address, self._name = url, address, name
-        self._statement_seconds_max = statement_seconds_max
+        self._statement_seconds_max, self._beat = statement_seconds_max, beat
         self._connection: asyncpg.Connection[Record] | None = None
 
     async def open(self) -> None:
@@ -148,6 +150,7 @@ class Session:
             connection.terminate()
 
     async def _live(self) -> asyncpg.Connection[Record]:
+        self._beat()
         await self.open()
         assert self._connection is not None  # open() raises otherwise
         return self._connection

@@ -31,8 +31,8 @@ class Elected(abc.ABC):
     lock: int
 
     def __init__(self, database: Database, progress: Progress) -> None:
-        self._session = database.session(self.name)
-        self._beat = progress.watch(self.name)
+        self._beat = progress.watch(self.name).beat
+        self._session = database.session(self.name, self._beat)
         self.stopping = asyncio.Event()
 
     @abc.abstractmethod

@@ -58,6 +58,8 @@ PRODUCE_BATCH_BYTES = 512 * 1024
 """A hand-filled batch is sent when it has this size, bytes; a larger single event travels alone."""
 REBALANCE_SECONDS_MAX = 60
 TRANSACTION_SECONDS_MAX = 60
+POLL_SECONDS_MAX = 24 * 3600
+"""With the database away nothing is polled, and a rebalance would not bring it back. /livez watches the loops."""
 
 
 def require_compiled_records() -> None:
@@ -110,7 +112,7 @@ def group_consumer(settings: Settings) -> AIOKafkaConsumer:
         session_timeout_ms=session_ms,
         heartbeat_interval_ms=session_ms // 10,
         rebalance_timeout_ms=max(REBALANCE_SECONDS_MAX * 1000, session_ms),
-        max_poll_interval_ms=300_000,
+        max_poll_interval_ms=POLL_SECONDS_MAX * 1000,
         fetch_max_wait_ms=100,
         retry_backoff_ms=50,
     )

@@ -12,6 +12,7 @@ from worker.batch import Batch
 from worker.database import Session
 from worker.errors import Fenced
 from worker.logs import logger
+from worker.progress import Watch
 
 log = logger(__name__)
 
@@ -27,12 +28,12 @@ class Lane:
         applier: Applier,
         session: Session,
         *,
-        beat: Callable[[], None],
+        watch: Watch,
         applied: Callable[[Batch, Outcome], None],
         fenced: Callable[[Batch], None],
         current: Callable[[Batch], bool],
     ) -> None:
-        self._applier, self._session, self._beat = applier, session, beat
+        self._applier, self._session, self._watch = applier, session, watch
         self._applied, self._fenced, self._current = applied, fenced, current
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(LANE_BATCHES_MAX)
 
@@ -49,15 +50,16 @@ class Lane:
         try:
             while True:
                 batch = await self._queue.get()
+                self._watch.beat()
                 try:
                     await self._settle(batch)
                 finally:
+                    self._watch.rest()
                     self._queue.task_done()
         finally:
             await self._session.close()
 
     async def _settle(self, batch: Batch) -> None:
-        self._beat()
         if not self._current(batch):
             return
         began = time.perf_counter()

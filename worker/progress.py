@@ -1,4 +1,4 @@
-"""The worker's own progress: each loop beats, and /livez asks whether all of them did lately."""
+"""The worker's own progress: each loop beats while it works, and /livez asks whether all of them did lately."""
 
 from __future__ import annotations
 
@@ -6,27 +6,39 @@ import time
 from collections.abc import Callable
 
 
+class Watch:
+    """One loop's pulse. It beats while it waits for a service that is away, too. At rest it is not judged."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last: float | None = None
+
+    def beat(self) -> None:
+        """The loop has taken a turn, or a step of one."""
+        self._last = self._clock()
+
+    def rest(self) -> None:
+        """The loop has nothing to do."""
+        self._last = None
+
+    def silent_seconds(self) -> float:
+        """Time since the last beat, s; 0 at rest."""
+        return 0.0 if self._last is None else self._clock() - self._last
+
+
 class Progress:
-    """Last beats by loop. A loop that waits for a service that is away beats all the same: it is alive."""
+    """The pulses of all loops."""
 
     def __init__(self, seconds_max: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds_max, self._clock = seconds_max, clock
-        self._last: dict[str, float] = {}
+        self._watches: dict[str, Watch] = {}
 
-    def watch(self, name: str) -> Callable[[], None]:
-        """A function for the loop `name` to call at each turn."""
-        self._last[name] = self._clock()
-
-        def beat() -> None:
-            self._last[name] = self._clock()
-
-        return beat
-
-    def forget(self, name: str) -> None:
-        """The loop has ended on purpose."""
-        self._last.pop(name, None)
+    def watch(self, name: str) -> Watch:
+        """A new loop, at rest."""
+        watch = self._watches[name] = Watch(self._clock)
+        return watch
 
     def stuck(self) -> dict[str, float]:
         """Loops without a beat for too long, with the seconds since their last one."""
-        now = self._clock()
-        return {name: now - at for name, at in self._last.items() if now - at > self._seconds_max}
+        silent = {name: watch.silent_seconds() for name, watch in self._watches.items()}
+        return {name: seconds for name, seconds in silent.items() if seconds > self._seconds_max}

@@ -21,6 +21,7 @@ from worker.batch import Received
 from worker.database import Session
 from worker.errors import Unavailable
 from worker.logs import logger
+from worker.progress import Watch
 from worker.settings import Settings
 
 log = logger(__name__)
@@ -37,10 +38,8 @@ Snapshots = dict[str, list[dict[str, Any]]]
 class Replies:
     """Answers queries in the background of the line."""
 
-    def __init__(
-        self, settings: Settings, session: Session, *, clock: Callable[[], datetime], beat: Callable[[], None]
-    ) -> None:
-        self._settings, self._session, self._clock, self._beat = settings, session, clock, beat
+    def __init__(self, settings: Settings, session: Session, *, clock: Callable[[], datetime], watch: Watch) -> None:
+        self._settings, self._session, self._clock, self._watch = settings, session, clock, watch
         self._default_topic = topic_name(settings.topic_prefix, Topic.REPLIES)
         self._queue: asyncio.Queue[Command] = asyncio.Queue(QUERIES_WAITING_MAX)
         self._producer: kafka.AIOKafkaProducer | None = None
@@ -71,6 +70,7 @@ class Replies:
                 try:
                     await self._answer(queries)
                 finally:
+                    self._watch.rest()
                     for _ in queries:
                         self._queue.task_done()
         finally:
@@ -80,7 +80,7 @@ class Replies:
             await self._drop_producer()
 
     async def _answer(self, queries: Sequence[Command]) -> None:
-        self._beat()
+        self._watch.beat()
         try:
             producer = await self._live_producer()
             snapshots = await self._snapshots(queries)
