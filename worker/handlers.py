@@ -194,7 +194,7 @@ async def _change_memberships(context: Context, records: list[Received]) -> None
             included.append(False)
             expires.append(None)
     if context.register_unknown_users:
-        await context.session.fetch("users_register", sorted(set(users)), context.now)
+        await context.session.fetch("users_admit", users, segments, commands, context.now)
     effects, keys = await context.session.row(
         "memberships_change", users, segments, commands, included, expires, context.now
     )
@@ -249,7 +249,7 @@ def _refuse_change(context: Context, record: Received, effects: str, keys: Seque
         for (path, segment), key in zip(paths, keys, strict=True)
         if key is None
     ]
-    if UNKNOWN_USER in effects:
+    if UNKNOWN_USER in effects and not context.register_unknown_users:
         message, errors = _unknown_user(data.user_id)
         context.refuse(record, RejectionCode.USER_NOT_FOUND, message, [*errors, *missing])
         return
