@@ -65,7 +65,7 @@ class Applier:
         """Apply all of the batch, however long the database is away; raises Fenced where its partitions moved on."""
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(Unavailable),
-            wait=tenacity.wait_exponential_jitter(initial=0.05, max=RETRY_SECONDS_MAX, jitter=0.05),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.05, max=RETRY_SECONDS_MAX, jitter=0.05),
             before_sleep=self._note_retry,
         )
         doubtful = False

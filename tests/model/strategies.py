@@ -1,0 +1,117 @@
+"""Streams of commands for the property-based test: few names, so that they meet; good, bad and repeated ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+USERS = ["u1", "u2", "u3", "42"]
+SEGMENTS = ["a", "b", "c.d", "E"]
+GARBAGE = [
+    (None, "malformed"),
+    (b"", "malformed"),
+    (b"{", "malformed"),
+    (b"[]", "malformed"),
+    (b'{"specversion":"1.0","id":"g","source":"/g","type":"segmentation.no.such.v1","data":{}}', "unknown_type"),
+    (
+        b'{"specversion":"1.0","id":"g","source":"/g","type":"segmentation.membership.change.v1",'
+        b'"data":{"user_id":"u1","add":["a"],"month":2}}',
+        "invalid",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A record that is no command, and the code of its rejection."""
+
+    value: bytes | None
+    code: str
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A command: `id` is from a small pool, so the same name comes again, also with other content."""
+
+    id: str
+    type: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Deliver:
+    """Records in the order of their partitions, applied as one batch, or as one a partition at the same time."""
+
+    records: list[Sent | Garbage]
+    together: bool
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Time goes by."""
+
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The memberships of deleted segments are ended."""
+
+
+users = st.sampled_from(USERS)
+segments = st.sampled_from(SEGMENTS)
+expiries = st.none() | st.integers(1, 40).map(lambda seconds: START + timedelta(seconds=10 * seconds))
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> dict[str, Any]:
+    """The data of a membership.change."""
+    names = draw(st.lists(segments, min_size=1, max_size=4, unique=True))
+    cut = draw(st.integers(0, len(names)))
+    add = [(name, draw(expiries)) for name in names[:cut]]
+    data: dict[str, Any] = {"user_id": draw(users)}
+    if add:
+        data["add"] = add
+    if names[cut:]:
+        data["remove"] = names[cut:]
+    return data
+
+
+def of(command_type: str, data: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Sent]:
+    """Commands of a type; now and then one with the name of an earlier one."""
+    ids = st.uuids().map(str) | st.sampled_from(["x", "y", "z"])
+    return st.builds(Sent, ids, st.just(command_type), data)
+
+
+user_only = users.map(lambda user: {"user_id": user})
+segment_only = segments.map(lambda segment: {"segment": segment})
+details = st.fixed_dictionaries(
+    {"segment": segments},
+    optional={"description": st.sampled_from(["d1", "d2"]), "owner": st.none() | st.just("o"), "tags": st.just(["t"])},
+)
+updates = details.filter(lambda data: len(data) > 1)
+change = of("membership.change", changes())
+records = st.one_of(
+    change,
+    change,
+    change,
+    of("user.register", user_only),
+    of("user.register", user_only),
+    of("segment.create", details),
+    of("segment.create", details),
+    of("segment.update", updates),
+    of("segment.delete", segment_only),
+    of("user.forget", user_only),
+    st.sampled_from(GARBAGE).map(lambda pair: Garbage(*pair)),
+)
+steps = st.one_of(
+    st.builds(Deliver, st.lists(records, min_size=1, max_size=12), st.booleans()),
+    st.builds(Deliver, st.lists(records, min_size=1, max_size=12), st.booleans()),
+    st.builds(Pass, st.integers(1, 120)),
+    st.just(Sweep()),
+)
+stories = st.lists(steps, min_size=1, max_size=12)

@@ -1,0 +1,169 @@
+"""Random streams of commands: tables, events and answers must be those of the naive model."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from tests.model.compare import by_key, replayed
+from tests.model.naive import Event, Model
+from tests.model.strategies import SEGMENTS, USERS, Deliver, Garbage, Pass, Sent, Sweep, stories
+from tests.model.world import SOURCE, World
+from worker.settings import Settings
+
+EMPTY = """
+truncate users, segments, memberships, journal, inbox, positions, deletions restart identity cascade;
+update journal_head set sequence = 0, time = 'epoch'
+"""
+
+
+@pytest.mark.parametrize("users", ["registered", "any"])
+def test_the_worker_does_what_the_model_does(settings_without_kafka: Settings, users: str) -> None:
+    worker_settings = settings_without_kafka.model_copy(update={"users": users})
+    with asyncio.Runner() as runner:
+
+        @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(stories, st.data())
+        def hold(story: list[Any], data: st.DataObject) -> None:
+            runner.run(_tell(worker_settings, story, data))
+
+        hold()
+
+
+async def _tell(worker_settings: Settings, story: list[Any], data: st.DataObject) -> None:
+    connection = await asyncpg.connect(worker_settings.database_url.get_secret_value())
+    try:
+        await connection.execute(EMPTY)
+        model = Model("admitted" if worker_settings.users == "any" else "refused")
+        everything: list[Event] = []
+        async with World(worker_settings) as world:
+            for step in story:
+                expected = await _step(world, model, step)
+                actual = await world.events()
+                everything += actual
+                _hold_events(step, actual, expected)
+            await _hold_tables(connection, world, model, everything)
+            await _hold_answers(world, model)
+    finally:
+        await connection.close()
+
+
+async def _step(world: World, model: Model, step: Any) -> list[Event]:
+    match step:
+        case Pass(seconds):
+            world.now = world.now.fromtimestamp(world.now.timestamp() + seconds, world.now.tzinfo)
+            return []
+        case Sweep():
+            await world.sweep()
+            return model.sweep_deleted()
+        case Deliver(records, together):
+            return await _deliver(world, model, records, together=together)
+        case _:
+            raise AssertionError(step)
+
+
+async def _deliver(world: World, model: Model, sent: list[Sent | Garbage], *, together: bool) -> list[Event]:
+    """The batch has the segment commands first, then each partition's records in order; so has the model."""
+    pairs = [(record, *world.received(record)) for record in sent]
+    if any(topic.value == "segment-commands" for _, topic, _ in pairs):
+        together = True  # as the line does it
+    pairs.sort(key=lambda pair: (pair[1].value != "segment-commands", pair[2].partition, pair[2].offset))
+    if not together and _shares_a_name(pairs):
+        together = True  # which of two at the same time comes first is open
+    await world.deliver([received for _, _, received in pairs], together=together)
+    expected: list[Event] = []
+    for record, _, received in pairs:
+        if isinstance(record, Garbage):
+            key = received.key.decode() if received.key else None
+            expected.append({"type": "command.rejected", "key": key, "causation": ..., "data": {"code": record.code}})
+        else:
+            expected += model.apply(vars(record) | {"source": SOURCE}, world.now)
+    return expected
+
+
+def _shares_a_name(pairs: list[Any]) -> bool:
+    names: dict[str, int] = {}
+    for record, _, received in pairs:
+        if isinstance(record, Sent) and names.setdefault(record.id, received.partition) != received.partition:
+            return True
+    return False
+
+
+def _hold_events(step: Any, actual: list[Event], expected: list[Event]) -> None:
+    note(f"{step}\n  actual: {actual}\n  expected: {expected}")
+    got, wanted = by_key(actual), by_key(expected)
+    assert got.keys() == wanted.keys()
+    for key in wanted:
+        mine, events = got[key], wanted[key]
+        if isinstance(step, Sweep):
+            mine, events = sorted(mine, key=str), sorted(events, key=str)
+        assert len(mine) == len(events)
+        # unreadable records are rejected before the batch's commands are decided: another topic, no promised order
+        for kind in (False, True):
+            for one, other in zip(_of_kind(mine, kind), _of_kind(events, kind), strict=True):
+                _hold_event(one, other)
+
+
+def _of_kind(events: list[Event], rejected: bool) -> list[Event]:
+    chosen = [event for event in events if (event["type"] == "command.rejected") is rejected]
+    return sorted(chosen, key=lambda event: event["data"]["code"]) if rejected else chosen
+
+
+def _hold_event(actual: Event, expected: Event) -> None:
+    if expected["causation"] is ...:
+        assert (actual["type"], actual["data"]["code"]) == (expected["type"], expected["data"]["code"])
+    else:
+        assert _ordered(actual) == _ordered(expected)
+
+
+def _ordered(event: Event) -> Event:
+    """Where no command gives the order of `exited`, none is promised."""
+    if event["data"].get("reason") not in ("user_forgotten", "expiry"):
+        return event
+    exited = sorted(event["data"]["exited"], key=lambda item: item["segment_id"])
+    return event | {"data": event["data"] | {"exited": exited}}
+
+
+async def _hold_tables(
+    connection: asyncpg.Connection[asyncpg.Record], world: World, model: Model, events: list[Event]
+) -> None:
+    assert {row["user_id"] for row in await connection.fetch("select user_id from users")} == model.users
+    living = await connection.fetch("select segment, segment_id from segments where deleted_at is null")
+    assert {row["segment"]: world.reader.generation(str(row["segment_id"])) for row in living} == {
+        name: segment.generation for name, segment in model.segments.items()
+    }
+    rows = await connection.fetch(
+        "select user_id, segment_id, included, origin, since, expires_at from memberships"
+        " join users using (user_key) join segments using (segment_key)"
+    )
+    assert all(row["origin"] == "command" for row in rows)
+    found = {
+        (row["user_id"], world.reader.generation(str(row["segment_id"]))): (
+            row["included"],
+            row["expires_at"],
+            row["since"],
+        )
+        for row in rows
+    }
+    wanted = {place: (row.included, row.expires_at, row.since) for place, row in model.members.items()}
+    assert found == wanted
+    assert await connection.fetchval("select count(*) from memberships") == len(found)
+    included: set[tuple[str, str, datetime | None]] = {
+        (user, generation, row.expires_at) for (user, generation), row in model.members.items() if row.included
+    }
+    assert replayed(events) == included
+
+
+async def _hold_answers(world: World, model: Model) -> None:
+    answers: dict[str, dict[str, Any]] = {user: {} for user in USERS}
+    for row in await world.looking.fetch("memberships_of_users", USERS, world.now):
+        generation = world.reader.generation(str(row["segment_id"]))
+        assert row["segment"] in SEGMENTS
+        answers[row["user_id"]][row["segment"]] = (generation, row["since"], row["expires_at"])
+    assert answers == {user: model.active(user, world.now) for user in USERS}

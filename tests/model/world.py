@@ -1,0 +1,118 @@
+"""The worker's middle, from decoded records to events, over a real database, with the clock in the test's hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+from zlib import crc32
+
+from schemas.commands import COMMANDS
+from schemas.decode import decode
+from schemas.producer import new_command
+from schemas.topics import Topic, topic_name
+from tests.model.compare import Reader
+from tests.model.naive import Event
+from tests.model.strategies import START, Garbage, Sent
+from worker.apply import Applier, Outcome
+from worker.batch import Batch, Received, Span
+from worker.database import Database
+from worker.deletion import Deletion
+from worker.encode import Encoder
+from worker.progress import Progress
+from worker.settings import Settings
+
+PARTITIONS = 2
+SOURCE = "/story"
+BYTES_MAX = 65_536
+
+
+@dataclass
+class World:
+    """Two lanes, the journal's reader, and the one that ends deleted segments' memberships."""
+
+    settings: Settings
+    now: datetime = START
+    offsets: dict[tuple[str, int], int] = field(default_factory=dict)
+    sequence: int = 0
+    reader: Reader = field(default_factory=Reader)
+
+    async def __aenter__(self) -> World:
+        database = Database(self.settings)
+        self.sessions = [database.session(f"lane {number}") for number in range(PARTITIONS)]
+        self.appliers = [
+            Applier(session, self.settings, clock=lambda: self.now, new_uuid=uuid4) for session in self.sessions
+        ]
+        self.deletion = Deletion(database, Progress(60), clock=lambda: self.now, journaled=lambda: None)
+        self.looking = database.session("looking")
+        self.encoder = Encoder(self.looking, self.settings, "test")
+        prefix = self.settings.topic_prefix
+        for topic in (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS):
+            for partition in range(PARTITIONS):
+                self.offsets[topic_name(prefix, topic), partition] = 0
+        places = sorted(self.offsets)
+        topics, partitions = [place[0] for place in places], [place[1] for place in places]
+        await self.looking.fetch("positions_acquire", topics, partitions)
+        zeros = [0] * len(places)
+        await self.looking.fetch("positions_begin", topics, partitions, zeros, zeros)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for session in (*self.sessions, self.looking):
+            await session.close()
+
+    def received(self, record: Sent | Garbage) -> tuple[Topic, Received]:
+        """The record as it comes from Kafka, at the end of its partition."""
+        if isinstance(record, Garbage):
+            topic, key, value, headers = Topic.MEMBERSHIP_COMMANDS, b"u1", record.value, ()
+        else:
+            data = dict(record.data)
+            if "add" in data:
+                data["add"] = [_item(segment, until) for segment, until in data["add"]]
+            made = new_command(record.type, data, source=SOURCE, id=record.id, time=START - timedelta(seconds=1))  # type: ignore[arg-type]
+            topic, key, value, headers = COMMANDS[record.type].topic, made.key, made.value, made.headers  # type: ignore[index, assignment]
+        place = (topic_name(self.settings.topic_prefix, topic), crc32(key) % PARTITIONS)
+        offset = self.offsets[place]
+        self.offsets[place] = offset + 1
+        what = decode(value, headers, key, topic, 0, BYTES_MAX)
+        return topic, Received(*place, offset, key, value, len(value or b""), what)
+
+    async def deliver(self, records: Sequence[Received], *, together: bool) -> list[Outcome]:
+        """Apply them as one batch, or each partition's at the same time as the others'."""
+        if together:
+            return [await self.appliers[0].apply(_batch(records))]
+        shares = [[record for record in records if record.partition == lane] for lane in range(PARTITIONS)]
+        applying = [applier.apply(_batch(share)) for applier, share in zip(self.appliers, shares, strict=True) if share]
+        return list(await asyncio.gather(*applying))
+
+    async def sweep(self) -> None:
+        """End the memberships of deleted segments, as far as there are any."""
+        for row in await self.looking.fetch("deletion_begin"):
+            await self.deletion._walk(self.looking, [row["segment_key"]], row["next_block"])
+
+    async def events(self) -> list[Event]:
+        """What was journaled since the last call, encoded as the relay does it."""
+        rows = await self.looking.fetch("journal_read", self.sequence, datetime.min.replace(tzinfo=START.tzinfo), 10**6)
+        assert [row["sequence"] for row in rows] == list(range(self.sequence + 1, self.sequence + 1 + len(rows)))
+        self.sequence += len(rows)
+        encoded = await self.encoder.encode(rows)
+        self.reader.learn(event.value for event in encoded)
+        return [self.reader.read(event.value, event.key) for event in encoded]
+
+
+def _item(segment: str, until: datetime | None) -> Any:
+    return segment if until is None else {"segment": segment, "expires_at": until.isoformat()}
+
+
+def _batch(records: Sequence[Received]) -> Batch:
+    ordered = sorted(records, key=lambda record: (not record.topic.endswith("segment-commands"), record[:3]))
+    begins: dict[tuple[str, int], int] = {}
+    ends: dict[tuple[str, int], int] = {}
+    for record in ordered:
+        begins.setdefault((record.topic, record.partition), record.offset)
+        ends[record.topic, record.partition] = record.offset + 1
+    spans = tuple(Span(*place, 0, begins[place], ends[place]) for place in sorted(begins))
+    return Batch(tuple(ordered), spans)
