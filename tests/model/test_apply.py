@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, given, note
 from hypothesis import strategies as st
 
 from tests.model.compare import by_key, replayed
@@ -24,11 +25,11 @@ update journal_head set sequence = 0, time = 'epoch'
 
 
 @pytest.mark.parametrize("users", ["registered", "any"])
-def test_the_worker_does_what_the_model_does(settings_without_kafka: Settings, users: str) -> None:
-    worker_settings = settings_without_kafka.model_copy(update={"users": users})
+def test_the_worker_does_what_the_model_does(settings: Settings, users: str) -> None:
+    worker_settings = settings.model_copy(update={"users": users})
     with asyncio.Runner() as runner:
 
-        @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+        @hypothesis.settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
         @given(stories, st.data())
         def hold(story: list[Any], data: st.DataObject) -> None:
             runner.run(_tell(worker_settings, story, data))

@@ -1,0 +1,96 @@
+"""What tests share: the services of the run, and for each test a migrated database and topics of its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from tests.services import Provided, provide
+from worker import migrations, topics
+from worker.errors import Unavailable
+from worker.kafka import KafkaError, admin, bounded
+from worker.local.services import Services, embedded
+from worker.settings import Settings
+
+TEMPLATE = "segmentation_template"
+
+
+@pytest.fixture(scope="session")
+async def services() -> AsyncIterator[Provided]:
+    """Kafka and PostgreSQL for the whole run."""
+    async with provide() as provided:
+        yield provided
+
+
+@pytest.fixture
+async def own_services() -> AsyncIterator[Services]:
+    """Kafka and PostgreSQL for one test that stops and kills them."""
+    async with embedded(long_running=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+async def template(services: Provided) -> AsyncIterator[str]:
+    """A migrated database that the tests' own are copied from."""
+    name = f"{TEMPLATE}_{uuid4().hex[:8]}"
+    await _administer(services.database_url, f"create database {name}")
+    await migrations.upgrade(make_settings(services.kafka_bootstrap_servers, beside(services.database_url, name)))
+    yield name
+    await _administer(services.database_url, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def database_url(services: Provided, template: str) -> AsyncIterator[str]:
+    """A migrated database of the test's own."""
+    name = f"test_{uuid4().hex[:12]}"
+    await _administer(services.database_url, f"create database {name} template {template}")
+    yield beside(services.database_url, name)
+    await _administer(services.database_url, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def settings(services: Provided, database_url: str) -> Settings:
+    """A deployment of the test's own; its topics come with the fixture `topics`."""
+    return make_settings(services.kafka_bootstrap_servers, database_url)
+
+
+@pytest.fixture(name="topics")
+async def created_topics(settings: Settings) -> AsyncIterator[list[str]]:
+    """The deployment's topics."""
+    names = await topics.ensure(settings)
+    yield names
+    with contextlib.suppress(KafkaError, Unavailable, TimeoutError):
+        async with admin(settings) as client:
+            await bounded(client.delete_topics(names), 10)
+
+
+def make_settings(kafka_bootstrap_servers: str, database_url: str, **others: object) -> Settings:
+    """Settings that depend on no environment variable; prefix and group are new."""
+    name = f"t{uuid4().hex[:12]}"
+    values = {
+        "kafka_bootstrap_servers": kafka_bootstrap_servers,
+        "database_url": database_url,
+        "topic_prefix": name,
+        "group_id": name,
+        "http_address": "",
+        "topic_partitions": 3,
+        "log_level": "warning",
+    }
+    return Settings(**(values | others))  # type: ignore[arg-type]
+
+
+def beside(url: str, database: str) -> str:
+    """The URL of another database of the same server."""
+    return f"{url.rpartition('/')[0]}/{database}"
+
+
+async def _administer(url: str, sql: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
