@@ -70,14 +70,15 @@ def _docker_has_images() -> bool:
 
 @contextlib.contextmanager
 def _docker() -> Iterator[Provided]:
-    """Containers by testcontainers. Its reaper is a third image, and is given the engine's socket: ours is a process."""
+    """Containers by testcontainers. Its reaper is a third image, and has the engine's socket: ours is a process."""
     os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
     from testcontainers.core.container import DockerContainer
+    from testcontainers.core.docker_client import DockerClient
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-    port = free_port()
+    host, port = DockerClient().host(), free_port()
     kafka = DockerContainer(KAFKA_IMAGE).with_bind_ports(port, port)
-    for name, value in _kafka_environment(kafka.get_container_host_ip(), port).items():
+    for name, value in _kafka_environment(host, port).items():
         kafka = kafka.with_env(name, value)
     postgres = DockerContainer(POSTGRES_IMAGE).with_exposed_ports(5432).with_env("POSTGRES_PASSWORD", "test")
     postgres = postgres.waiting_for(
@@ -86,7 +87,6 @@ def _docker() -> Iterator[Provided]:
         )
     )
     with kafka, postgres, _reaper(kafka.get_wrapped_container().id, postgres.get_wrapped_container().id):
-        host = postgres.get_container_host_ip()
         url = f"postgresql://postgres:test@{host}:{postgres.get_exposed_port(5432)}/postgres"
         yield Provided(f"{host}:{port}", url)
 
