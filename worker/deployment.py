@@ -7,27 +7,33 @@ from worker.errors import ConfigurationError
 from worker.kafka import admin, bounded
 from worker.settings import Settings
 
+LABELS = {
+    "cluster_id": "Kafka cluster",
+    "topic_prefix": "SEGMENTATION_TOPIC_PREFIX",
+    "group_id": "SEGMENTATION_GROUP_ID",
+}
 
-async def check(settings: Settings, database: Database) -> None:
-    """Note the deployment at the first start; raise ConfigurationError if the database is another one's."""
+
+async def identity(settings: Settings) -> dict[str, str]:
+    """What tells one deployment from another, in the order of deployment_claim.sql; raises Unavailable."""
     async with admin(settings) as client:
         cluster = await bounded(client.describe_cluster(), settings.kafka_seconds_max)
-    mine = {
+    return {
         "cluster_id": str(cluster.get("cluster_id")),
         "topic_prefix": settings.topic_prefix,
         "group_id": settings.group_id,
     }
+
+
+async def check(settings: Settings, database: Database) -> None:
+    """Note the deployment at the first start; raise ConfigurationError if the database is another one's."""
+    mine = await identity(settings)
     session = database.session("start")
     try:
         row = await session.row("deployment_claim", *mine.values())
     finally:
         await session.close()
-    names = {
-        "cluster_id": "Kafka cluster",
-        "topic_prefix": "SEGMENTATION_TOPIC_PREFIX",
-        "group_id": "SEGMENTATION_GROUP_ID",
-    }
-    differences = [f"{names[name]} {row[name]} (here: {here})" for name, here in mine.items() if row[name] != here]
+    differences = [f"{LABELS[name]} {row[name]} (here: {here})" for name, here in mine.items() if row[name] != here]
     if differences:
         raise ConfigurationError(
             f"The database {database.address} belongs to another deployment: {', '.join(differences)}. Use a database "

@@ -64,6 +64,12 @@ async def check(settings: Settings) -> None:
         await _check(client, settings)
 
 
+async def partitions(settings: Settings) -> dict[str, int]:
+    """How many partitions each of the deployment's topics has; those that are missing are left out."""
+    async with admin(settings) as client:
+        return {name: found.partitions for name, found in (await _found(client, settings)).items()}
+
+
 def _names(settings: Settings) -> dict[str, Topic]:
     return {topic_name(settings.topic_prefix, topic): topic for topic in Topic}
 

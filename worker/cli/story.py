@@ -1,0 +1,74 @@
+"""The demo's story: what is sent, in order, and what to say about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A caption, and a command (`type`, `data`) or a raw value that is none; `repeats` is the id of an earlier one."""
+
+    caption: str
+    type: str | None = None
+    data: dict[str, Any] | None = None
+    raw: bytes | None = None
+    id: str | None = None
+    is_repeated: bool = False
+
+
+def scenes(now: datetime) -> list[Scene]:
+    """Every command once or more, and what is refused."""
+    new_year = datetime(now.year + 1, 1, 1, tzinfo=UTC).isoformat()
+    change = "membership.change"
+    return [
+        Scene(
+            "A product team makes two segments",
+            "segment.create",
+            {"segment": "beta", "description": "sees what is not ready yet", "owner": "web", "tags": ["experiment"]},
+        ),
+        Scene("", "segment.create", {"segment": "discount-30"}),
+        Scene("… and says more about one of them", "segment.update", {"segment": "discount-30", "owner": "sales"}),
+        Scene("Users become known", "user.register", {"user_id": "ada"}),
+        Scene("", "user.register", {"user_id": "grace"}),
+        Scene("A user joins, for as long as it likes", change, {"user_id": "ada", "add": ["beta"]}),
+        Scene(
+            "… for two months, and until the new year",
+            change,
+            {
+                "user_id": "grace",
+                "add": [{"segment": "beta", "ttl": "P2M"}, {"segment": "discount-30", "expires_at": new_year}],
+            },
+        ),
+        Scene(
+            "One command adds and removes",
+            change,
+            {"user_id": "ada", "add": ["discount-30"], "remove": ["beta"]},
+            id="order-4711",
+        ),
+        Scene(
+            "The same command again, as a producer's retry sends it: nothing is applied, nothing is said",
+            change,
+            {"user_id": "ada", "add": ["discount-30"], "remove": ["beta"]},
+            id="order-4711",
+            is_repeated=True,
+        ),
+        Scene("What is there already is no error", change, {"user_id": "ada", "add": ["discount-30"]}),
+        Scene(
+            "All of it or nothing: one unknown segment refuses the whole command, and every wrong name is listed",
+            change,
+            {"user_id": "ada", "add": ["beta", "betta", "discount-3O"]},
+        ),
+        Scene(
+            "A field that does not exist is refused, so that nobody stays in a segment for ever by mistake",
+            raw=b'{"specversion":"1.0","id":"month","source":"/demo","type":"segmentation.membership.change.v1",'
+            b'"data":{"user_id":"ada","add":["beta"],"month":2}}',
+        ),
+        Scene("What is no command at all is said to be none", raw=b"hello?"),
+        Scene("Anyone may ask", "membership.query", {"user_id": "grace"}),
+        Scene("A segment goes, and all its members leave it", "segment.delete", {"segment": "beta"}),
+        Scene("Its name is free at once", "segment.create", {"segment": "beta", "description": "the next one"}),
+        Scene("A user who asks for it is forgotten", "user.forget", {"user_id": "ada"}),
+    ]
