@@ -1,0 +1,157 @@
+"""After a run: does every command have exactly one outcome, in order, and do tables, events and model agree?
+
+The journal's order is taken for the order in which the commands took effect, and the naive model follows it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from tests.model.compare import Reader, replayed
+from tests.model.naive import Event, Model
+from tests.support.line import SOURCE, Line, Said
+from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as it was sent: `data.add` as pairs of segment and expiry, for the model."""
+
+    id: str
+    type: str
+    key: str
+    data: dict[str, Any]
+
+
+async def audit(line: Line, settings: Settings, commands: Sequence[Command], garbage: int = 0) -> None:
+    """Hold everything that was said against everything that was sent; raises AssertionError."""
+    by_id = {command.id: command for command in commands}
+    said = await line.until(lambda said: _is_complete(said, by_id, garbage))
+    journaled = sorted((one for one in said if "sequence" in one.event), key=lambda one: int(one.event["sequence"]))
+    assert [int(one.event["sequence"]) for one in journaled] == list(range(1, len(journaled) + 1))
+    causes = Counter(one.cause for one in journaled if one.cause in by_id)
+    assert {cause for cause, count in causes.items() if count != 1} == set()
+    assert causes.keys() == by_id.keys()
+    assert sum(one.type == "command.rejected" and one.cause not in by_id for one in journaled) == garbage
+    _hold_order_of_keys(journaled, commands)
+    model, events = _follow(journaled, by_id)
+    await _hold_tables(settings, model, events)
+
+
+def _is_complete(said: Sequence[Said], by_id: dict[str, Command], garbage: int) -> bool:
+    """All outcomes are there, and the deletions have come to their end."""
+    if len(said) < len(by_id) + garbage:
+        return False
+    causes = {one.cause for one in said}
+    deleted = sum(one.type == "segment.deleted" for one in said)
+    populated = sum(one.type == "segment.populated" for one in said)
+    rejected = sum(one.type == "command.rejected" and one.cause not in by_id for one in said)
+    return by_id.keys() <= causes and deleted == populated and rejected >= garbage
+
+
+def _hold_order_of_keys(journaled: Sequence[Said], commands: Sequence[Command]) -> None:
+    """A key's outcomes come in the order in which its commands were sent, and its events are in one partition."""
+    places: dict[tuple[str, bytes | None], tuple[int, int]] = {}
+    for one in journaled:
+        partition, offset = places.get((one.topic, one.key), (one.partition, -1))
+        assert (one.partition, offset) < (one.partition, one.offset)
+        assert one.partition == partition
+        places[one.topic, one.key] = one.partition, one.offset
+    at = {one.cause: int(one.event["sequence"]) for one in journaled}
+    latest: dict[tuple[bool, str], int] = {}
+    for command in commands:
+        key = (command.type.startswith("segment."), command.key)
+        assert at[command.id] > latest.get(key, 0), command
+        latest[key] = at[command.id]
+
+
+def _follow(journaled: Sequence[Said], by_id: dict[str, Command]) -> tuple[Model, list[Event]]:
+    model, reader, events = Model(), Reader(), []
+    waiting: dict[str, list[Event]] = {}
+    for one in journaled:
+        value = _bytes(one)
+        reader.learn([value])
+        event = reader.read(value, one.key)
+        if event["type"] == "command.rejected" and one.cause not in by_id:
+            continue
+        events.append(event)
+        if one.cause is None:
+            if event["type"] == "membership.changed" and not _is_of_deletion(event, model):
+                waiting.setdefault(event["key"], []).append(event)
+            else:
+                _end_of_deleted(event, model)
+            continue
+        command = by_id[one.cause]
+        expected = model.apply(vars_of(command), datetime.fromisoformat(one.event["time"]))
+        actual = [*waiting.pop(event["key"], []), event]
+        assert list(map(_ordered, actual)) == list(map(_ordered, expected)), command
+    assert not waiting
+    return model, events
+
+
+def vars_of(command: Command) -> dict[str, Any]:
+    """The command in the model's form."""
+    return {"source": SOURCE, "id": command.id, "type": command.type, "data": command.data}
+
+
+def _is_of_deletion(event: Event, model: Model) -> bool:
+    generations = [item["segment_id"] for item in event["data"]["exited"]]
+    return len(generations) == 1 and generations[0] in model.deleted
+
+
+def _end_of_deleted(event: Event, model: Model) -> None:
+    if event["type"] == "membership.changed":
+        (item,) = event["data"]["exited"]
+        row = model.members.pop((event["key"], item["segment_id"]))
+        assert row.included
+    else:
+        generation = event["data"]["segment_id"]
+        assert not [place for place, row in model.members.items() if place[1] == generation and row.included]
+        for place in [place for place in model.members if place[1] == generation]:
+            del model.members[place]
+
+
+def _ordered(event: Event) -> Event:
+    if event["data"].get("reason") not in ("user_forgotten", "expiry"):
+        return event
+    exited = sorted(event["data"]["exited"], key=lambda item: item["segment_id"])
+    return event | {"data": event["data"] | {"exited": exited}}
+
+
+def _bytes(one: Said) -> bytes:
+    import json
+
+    return json.dumps(one.event).encode()
+
+
+async def _hold_tables(settings: Settings, model: Model, events: list[Event]) -> None:
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    try:
+        users = {row["user_id"] for row in await connection.fetch("select user_id from users")}
+        rows = await connection.fetch(
+            "select user_id, segment, included, expires_at from memberships"
+            " join users using (user_key) join segments using (segment_key)"
+        )
+        assert await connection.fetchval("select count(*) from memberships") == len(rows)
+        assert await connection.fetchval("select count(*) from deletions") == 0
+        assert await connection.fetchval("select count(*) from journal") == await connection.fetchval(
+            "select sequence from journal_head"
+        )
+    finally:
+        await connection.close()
+    assert {user for user in users if not user.startswith("sentinel-")} == model.users
+    tables = Counter((row["user_id"], row["segment"], row["included"], row["expires_at"]) for row in rows)
+    wanted = Counter(
+        (user, generation.rpartition("#")[0], row.included, row.expires_at)
+        for (user, generation), row in model.members.items()
+    )
+    assert tables == wanted
+    assert replayed(events) == {
+        (user, generation, row.expires_at) for (user, generation), row in model.members.items() if row.included
+    }

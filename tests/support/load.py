@@ -1,0 +1,115 @@
+"""A random stream of commands, and garbage between them, that goes on while things are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from schemas.commands import COMMANDS
+from schemas.producer import new_command
+from schemas.topics import Topic
+from tests.support.audit import Command
+from tests.support.line import SOURCE, Line
+
+USERS, SEGMENTS = 60, 12
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
+BURST = 50
+REPEATED_SHARE, GARBAGE_SHARE = 0.05, 0.02
+
+
+@dataclass
+class Load:
+    """Sends bursts of random commands until told to stop; remembers what it sent, in order."""
+
+    line: Line
+    seed: int
+    sent: list[Command] = field(default_factory=list)
+    garbage: int = 0
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._records: list[tuple[Topic, bytes, bytes, Any]] = []
+
+    async def populate(self) -> None:
+        """All segments and users, and their outcomes awaited, so that commands have something to meet."""
+        for number in range(SEGMENTS):
+            await self._send(self._command("segment.create", {"segment": f"s{number}"}))
+        for number in range(USERS):
+            await self._send(self._command("user.register", {"user_id": f"u{number}"}))
+        wanted = {command.id for command in self.sent}
+        await self.line.until(lambda said: wanted <= {one.cause for one in said})
+
+    async def run(self, stop: asyncio.Event, *, bursts_max: int, pause_seconds: float) -> None:
+        """Send until `stop`."""
+        for _ in range(bursts_max):
+            if stop.is_set():
+                return
+            await asyncio.gather(*[self._send(command) for command in self._burst()])
+            await asyncio.sleep(pause_seconds)
+
+    def _burst(self) -> Iterator[Command]:
+        for _ in range(BURST):
+            yield self._any()
+
+    def _any(self) -> Command:
+        chance = self._random
+        # the third of all goes to one user, which makes many rounds
+        user = "u0" if chance.random() < 0.3 else f"u{chance.randrange(USERS)}"
+        kind = chance.random()
+        if kind < 0.90:
+            return self._change(user)
+        if kind < 0.93:
+            return self._command("user.register", {"user_id": user})
+        if kind < 0.95:
+            return self._command("user.forget", {"user_id": user})
+        segment = {"segment": f"s{chance.randrange(SEGMENTS)}"}
+        if kind < 0.98:
+            return self._command("segment.create", segment)
+        return self._command("segment.delete", segment)
+
+    def _change(self, user: str) -> Command:
+        names = self._random.sample(range(SEGMENTS + 1), self._random.randint(1, 4))
+        cut = self._random.randint(0, len(names))
+        data: dict[str, Any] = {"user_id": user}
+        if names[:cut]:
+            data["add"] = [
+                (f"s{n}", self._random.choice([None, None, PAST + timedelta(1), FUTURE])) for n in names[:cut]
+            ]
+        if names[cut:]:
+            data["remove"] = [f"s{n}" for n in names[cut:]]
+        return self._command("membership.change", data)
+
+    def _command(self, command_type: str, data: dict[str, Any]) -> Command:
+        key = str(data.get("segment") or data.get("user_id"))
+        command_id = str(UUID(int=self._random.getrandbits(128)))
+        return Command(command_id, command_type, key, data)
+
+    async def _send(self, command: Command) -> None:
+        data = dict(command.data)
+        if "add" in data:
+            data["add"] = [
+                {"segment": name} | ({"expires_at": until.isoformat()} if until else {}) for name, until in data["add"]
+            ]
+        made = new_command(command.type, data, source=SOURCE, id=command.id, time=PAST)  # type: ignore[arg-type]
+        topic = COMMANDS[command.type].topic  # type: ignore[index]
+        self.sent.append(command)
+        repeated = self._random.random() < REPEATED_SHARE
+        spoilt = self._random.random() < GARBAGE_SHARE
+        self.garbage += spoilt
+        deliveries = [await self._hand_over(topic, made.value, made.key, made.headers)]
+        if repeated:
+            deliveries.append(await self._hand_over(topic, made.value, made.key, made.headers))
+        if spoilt:
+            deliveries.append(await self._hand_over(topic, b'{"specversion": "0.3"}', made.key, ()))
+        await asyncio.gather(*deliveries)
+
+    async def _hand_over(self, topic: Topic, value: bytes, key: bytes, headers: Any) -> asyncio.Future[Any]:
+        return await self.line.producer.send(  # type: ignore[no-any-return]
+            self.line.topic(topic), value, key=key, headers=list(headers)
+        )
