@@ -28,7 +28,8 @@ SERVER_SETTINGS = {
     "plan_cache_mode": "force_custom_plan",
     "jit": "off",
     "timezone": "UTC",
-    "idle_in_transaction_session_timeout": "60s",
+    # a process that is frozen, or cut off from the network, must not hold its locks for long
+    "idle_in_transaction_session_timeout": "10s",
     "lock_timeout": "20s",
 }
 _PASSING = (
@@ -86,11 +87,19 @@ class Session:
         self._url, self._address, self._name = url, address, name
         self._statement_seconds_max, self._beat = statement_seconds_max, beat
         self._connection: asyncpg.Connection[Record] | None = None
+        self._pinned = False
+
+    async def pin(self, idle_seconds_max: int) -> None:
+        """This connection or none from now on, as it holds a lock; the server ends it when it is idle for so long."""
+        await self.fetch("session_idle_timeout", f"{idle_seconds_max}s")
+        self._pinned = True
 
     async def open(self) -> None:
         """Connect if there is no live connection; raises Unavailable, or ConfigurationError for a refusal."""
         if self._connection is not None and not self._connection.is_closed():
             return
+        if self._pinned:
+            raise Unavailable(f"PostgreSQL at {self._address}: the session that held the lock has ended")
         self.drop()
         with self._translated():
             self._connection = await asyncpg.connect(
@@ -146,6 +155,7 @@ class Session:
     def drop(self) -> None:
         """Cut the connection; the server rolls back what was open."""
         connection, self._connection = self._connection, None
+        self._pinned = False
         if connection is not None:
             connection.terminate()
 

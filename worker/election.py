@@ -5,6 +5,8 @@ from __future__ import annotations
 import abc
 import asyncio
 import random
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from worker import metrics
 from worker.database import Database, Session
@@ -13,10 +15,14 @@ from worker.logs import logger
 from worker.progress import Progress
 
 log = logger(__name__)
+T = TypeVar("T")
 
 LOCK_CLASS = 7361
 """First half of the advisory locks' keys; the second is the role's number."""
 ELECTION_SECONDS = 1.0
+LEADER_IDLE_SECONDS_MAX = 10
+"""A leader that is frozen or cut off loses its lock after this time."""
+PING_SECONDS = 2.0
 RETRY_SECONDS_MAX = 5.0
 
 
@@ -47,6 +53,7 @@ class Elected(abc.ABC):
             try:
                 row = await self._session.row("election_try", LOCK_CLASS, self.lock)
                 if row["leads"]:
+                    await self._session.pin(LEADER_IDLE_SECONDS_MAX)
                     log.info("elected", role=self.name)
                     await self.lead(self._session)
                 failures = 0
@@ -59,6 +66,18 @@ class Elected(abc.ABC):
             finally:
                 self._session.drop()
             await self.wait(pause)
+
+    async def leading(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do what takes its time elsewhere, and keep the lock meanwhile; raises Unavailable where it is lost."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=PING_SECONDS))[0]:
+                await self._session.fetch("session_ping")
+        except BaseException:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        return task.result()
 
     async def wait(self, seconds: float) -> None:
         """Sleep, or less if the service is told to stop."""

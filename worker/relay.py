@@ -56,7 +56,7 @@ class Relay(Elected):
         try:
             metrics.RELAY_LEADS.set(1)
             with kafka.translated(self._settings):
-                await kafka.bounded(producer.start(), self._settings.kafka_seconds_max)
+                await self.leading(kafka.bounded(producer.start(), self._settings.kafka_seconds_max))
                 await self._publish_all(session, producer)
         except Unavailable as error:
             if isinstance(error.__cause__, kafka.ProducerFenced):
@@ -86,7 +86,7 @@ class Relay(Elected):
                 raise RelayHalted(f"The journal has a gap after {sequence}: the table was changed by hand")
             events = await encoder.encode(rows)
             sequence, since = rows[-1]["sequence"], rows[-1]["time"]
-            await self._publish(producer, partitions, events, sequence)
+            await self.leading(self._publish(producer, partitions, events, sequence))
             if time.monotonic() - self._marked_at > MARK_SECONDS:
                 await self._mark(session, sequence)
 
@@ -134,7 +134,7 @@ class Relay(Elected):
     async def _restart(self, session: Session, producer: kafka.AIOKafkaProducer, sequence: int) -> int:
         """Go on from where a person said: Kafka hears it first, so that a crash between the two repeats nothing."""
         log.warning("going on from where a person said", sequence=sequence)
-        await self._publish(producer, {}, (), sequence)
+        await self.leading(self._publish(producer, {}, (), sequence))
         await self._mark(session, sequence)
         return sequence
 
@@ -143,7 +143,7 @@ class Relay(Elected):
         stored = await session.row("relay_read")
         if stored["restart_at"] is not None:
             return await self._restart(session, producer, int(stored["restart_at"]))
-        committed = await last_cursor(self._settings, self._positions_topic)
+        committed = await self.leading(last_cursor(self._settings, self._positions_topic))
         noted: int = stored["published_sequence"]
         if (committed or 0) < noted:
             raise RelayHalted(

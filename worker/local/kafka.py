@@ -73,7 +73,7 @@ class Kafka(Server):
         )
         if not (data / "meta.properties").exists():
             cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            format_it = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
+            format_it = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(self._properties)]
             await self._guarded.run(self._java_command("Kafka's format", format_it), FORMAT_SECONDS_MAX)
 
     def command(self) -> Command:
