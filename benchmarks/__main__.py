@@ -1,0 +1,145 @@
+"""`python -m benchmarks [NAME …]`: run, print a table with ratios, write results as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import platform
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.drain import preloaded
+from benchmarks.latency import latency
+from benchmarks.peers.limit import limit
+from benchmarks.size import size
+from benchmarks.world import World, preload
+from worker.local.guarded import guarded
+from worker.local.kafka import KAFKA_VERSION
+from worker.local.services import embedded
+
+NAMES = ("drain", "latency", "size", "memory")
+RESULTS = Path(__file__).parent / "results"
+PEER_SHARE = 50
+"""The peer drains so many times fewer commands: it is that much slower."""
+console = Console()
+
+
+async def main(names: list[str], commands: int, rounds: int, seconds: int, memory_commands: int) -> None:
+    """Run the named benchmarks in one set of services."""
+    results: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": _machine()}
+    with tempfile.TemporaryDirectory(prefix="segmentation-bench-") as folder:
+        async with embedded(say=_say, long_running=True) as services, guarded() as guard:
+            world = World(services, guard, Path(folder))
+            _say("preparing users and segments")
+            await world.prepare()
+            if "drain" in names:
+                results["drain"] = await _drain(world, commands, rounds)
+            if "latency" in names:
+                _say("latency")
+                results["latency"] = await latency(world, seconds)
+            if "size" in names:
+                results["size"] = await size(world, commands, rounds, _say)
+            if "memory" in names:
+                _say(f"memory over {memory_commands:,} commands")
+                results["memory"] = _memory(await preloaded(world, memory_commands, 99))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "latest.json").write_text(json.dumps(results, indent=2) + "\n")
+    _print(results)
+
+
+async def _drain(world: World, commands: int, rounds: int) -> dict[str, Any]:
+    """The worker, the peer and the limit in turn, so that the machine's moods meet all of them."""
+    ours, peers, limits = [], [], []
+    for number in range(rounds):
+        _say(f"round {number + 1} of {rounds}: worker")
+        ours.append(await preloaded(world, commands, number))
+        _say(f"round {number + 1} of {rounds}: peer")
+        peers.append(await _peer(world, max(1_000, commands // PEER_SHARE), number))
+        _say(f"round {number + 1} of {rounds}: limit")
+        limits.append(await limit(world, commands))
+    return {"worker": ours, "peer": peers, "limit": limits}
+
+
+async def _peer(world: World, commands: int, seed: int) -> dict[str, Any]:
+    async with world.deployment() as settings:
+        await preload(settings, commands, seed)
+        process = await world.process("peer", ["-m", "benchmarks.peers.plain", str(commands)], settings)
+        await process.exit
+        return dict(json.loads(process.tail().splitlines()[-1]))
+
+
+def _memory(result: dict[str, Any]) -> dict[str, Any]:
+    samples = result["rss_mib"]
+    tenth = max(1, len(samples) // 10)
+    return {
+        "commands": result["commands"],
+        "commands_per_second": result["commands_per_second"],
+        "peak_mib": max(samples),
+        "first_tenth_mib": round(sum(samples[:tenth]) / tenth, 1),
+        "last_tenth_mib": round(sum(samples[-tenth:]) / tenth, 1),
+    }
+
+
+def _print(results: dict[str, Any]) -> None:
+    table = Table(title=f"{results['machine']}", title_justify="left")
+    for column in ("what", "figure", "ratio"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    if "drain" in results:
+        _add_drain(table, results["drain"])
+    if "latency" in results:
+        figures = results["latency"]
+        table.add_row("latency at 200 commands/s, p50 / p99", f"{figures['p50_ms']} / {figures['p99_ms']} ms", "")
+    if "size" in results:
+        small, large = results["size"]["small"], results["size"]["large"]
+        table.add_row("100 k memberships in the table", f"{small:,}/s", "1")
+        table.add_row("10 M memberships in the table", f"{large:,}/s", f"{large / small:.2f}")
+    if "memory" in results:
+        figures = results["memory"]
+        table.add_row(f"memory over {figures['commands']:,} commands, peak", f"{figures['peak_mib']} MiB", "")
+        ratio = figures["last_tenth_mib"] / figures["first_tenth_mib"]
+        table.add_row("last tenth to first tenth", f"{figures['last_tenth_mib']} MiB", f"{ratio:.2f}")
+    console.print(table)
+
+
+def _add_drain(table: Table, drain: dict[str, list[dict[str, Any]]]) -> None:
+    rates = {name: sorted(run["commands_per_second"] for run in runs) for name, runs in drain.items()}
+    worker = _median(rates["worker"])
+    for name, label in (("worker", "worker"), ("peer", "plain consumer"), ("limit", "SQL alone, one session")):
+        low, high, median = rates[name][0], rates[name][-1], _median(rates[name])
+        table.add_row(f"{label}: commands/s", f"{median:,} ({low:,}–{high:,})", f"{worker / median:.2f}")
+    cpu = drain["worker"][0]["cpu_us_per_command"]
+    table.add_row("CPU µs a command: worker, PostgreSQL, Kafka", " / ".join(str(value) for value in cpu.values()), "")
+
+
+def _median(values: list[int]) -> int:
+    return values[len(values) // 2]
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL 18, Kafka {KAFKA_VERSION}"
+
+
+def _say(text: str) -> None:
+    console.print(f"[dim]{text} …[/]")
+
+
+if __name__ == "__main__":
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="all but memory if none is given")
+    parser.add_argument("--commands", type=int, default=500_000, help="commands in one drain")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
+    parser.add_argument("--seconds", type=int, default=60, help="of the latency's measurement")
+    parser.add_argument("--memory-commands", type=int, default=5_000_000)
+    chosen = parser.parse_args()
+    asyncio.run(
+        main(chosen.names or list(NAMES), chosen.commands, chosen.rounds, chosen.seconds, chosen.memory_commands)
+    )
