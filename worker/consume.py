@@ -27,7 +27,7 @@ from worker.kafka import (
     bounded,
     translated,
 )
-from worker.lanes import Lane, all_idle
+from worker.lanes import Lane, all_idle, any_room
 from worker.logs import logger
 from worker.positions import acquire, bounds, judge
 from worker.progress import Progress
@@ -40,6 +40,8 @@ REVOKE_SECONDS_MAX = 15.0
 """So long a rebalance waits for the batches in hand; after that they are fenced by their new owner."""
 RETRY_SECONDS = 0.5
 BEAT_SECONDS = 2.0
+BUSY_WAIT_MS = 20
+"""Longest wait of a poll for the lanes that have room, while others have none, ms."""
 HALTED_SECONDS = 5.0
 """How often a halted partition is looked at again."""
 ADVANCE_SECONDS = 10.0
@@ -105,10 +107,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         if (self._assignment.wanted or self._assignment.halted) and loop.time() >= self._retry_at:
             self._retry_at = loop.time() + (HALTED_SECONDS if self._assignment.halted else RETRY_SECONDS)
             await self._acquire()
-        wait_ms = self._settings.batch_wait_ms_max
-        count = self._settings.batch_commands_max * len(self._lanes)
         try:
-            polled = await self._poll(wait_ms, count)
+            polled = await self._poll()
         except (KafkaError, OSError) as error:
             metrics.RETRIES.labels("consume").inc()
             log.warning("reading failed, trying again", error=str(error) or type(error).__name__)
@@ -116,21 +116,45 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         if polled:
             await self._dispatch(await self._accept(polled))
-        elif loop.time() >= self._advance_at:
+        elif all(lane.has_room() for lane in self._lanes) and loop.time() >= self._advance_at:
             self._advance_at = loop.time() + ADVANCE_SECONDS
             await self._advance()
 
-    async def _poll(self, wait_ms: int, count: int) -> dict[TopicPartition, list[ConsumerRecord]]:
-        """Segment commands first, so that a segment goes before its members when both wait."""
-        segments = [p for p in self._assignment.held if p.topic == self._segment_topic]
-        first = await self._getmany(*segments, timeout_ms=0, max_records=count) if segments else {}
-        taken = sum(map(len, first.values()))
-        if taken >= count:
-            return first
-        rest = await self._getmany(timeout_ms=0 if taken else wait_ms, max_records=count - taken)
-        for partition, records in rest.items():
-            first.setdefault(partition, []).extend(records)
-        return first
+    async def _poll(self) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """Segment commands first, so that a segment goes before its members when both wait; then a batch for each lane.
+
+        A poll takes all it can from one partition before it looks at the next: lanes that share one would starve.
+        """
+        count = self._settings.batch_commands_max
+        shares = self._shares()
+        polled: dict[TopicPartition, list[ConsumerRecord]] = {}
+        segments = shares.pop(None, [])
+        if segments:
+            polled = await self._getmany(*segments, timeout_ms=0, max_records=count)
+        for lane, partitions in shares.items():
+            if lane is not None and (polled or lane.has_room()):
+                polled |= await self._getmany(*partitions, timeout_ms=0, max_records=count)
+        if polled:
+            return polled
+        if all(lane.has_room() for lane in self._lanes):
+            return await self._getmany(timeout_ms=self._settings.batch_wait_ms_max, max_records=count)
+        open_ = [partition for lane, share in shares.items() if lane and lane.has_room() for partition in share]
+        if open_:
+            return await self._getmany(*segments, *open_, timeout_ms=BUSY_WAIT_MS, max_records=count)
+        await self._beating(any_room(self._lanes))
+        return {}
+
+    def _lane_of(self, partition: TopicPartition) -> Lane:
+        lane: Lane = self._lanes[partition.partition % len(self._lanes)]
+        return lane
+
+    def _shares(self) -> dict[Lane | None, list[TopicPartition]]:
+        """The held partitions by their lane; those with segment commands have none of their own."""
+        shares: dict[Lane | None, list[TopicPartition]] = {}
+        for partition in self._assignment.held:
+            lane = None if partition.topic == self._segment_topic else self._lane_of(partition)
+            shares.setdefault(lane, []).append(partition)
+        return shares
 
     async def _getmany(
         self, *partitions: TopicPartition, timeout_ms: int, max_records: int
@@ -225,10 +249,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._beating(self._lanes[0].put(batch))
                 await self._beating(all_idle(self._lanes))
             return
-        shares: list[dict[TopicPartition, list[ConsumerRecord]]] = [{} for _ in self._lanes]
+        shares: dict[Lane, dict[TopicPartition, list[ConsumerRecord]]] = {}
         for partition, records in accepted.items():
-            shares[partition.partition % len(self._lanes)][partition] = records
-        for lane, share in zip(self._lanes, shares, strict=True):
+            shares.setdefault(self._lane_of(partition), {})[partition] = records
+        for lane, share in shares.items():
             batch = self._batch(share)
             if batch is not None:
                 await self._beating(lane.put(batch))

@@ -36,10 +36,20 @@ class Lane:
         self._applier, self._session, self._watch = applier, session, watch
         self._applied, self._fenced, self._current = applied, fenced, current
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(LANE_BATCHES_MAX)
+        self._taken = asyncio.Event()
 
     async def put(self, batch: Batch) -> None:
         """Hand over a batch; waits while the lane has enough."""
         await self._queue.put(batch)
+
+    def has_room(self) -> bool:
+        """Whether `put` would not wait."""
+        return not self._queue.full()
+
+    async def room(self) -> None:
+        """Wait until the lane takes a batch out of its queue."""
+        self._taken.clear()
+        await self._taken.wait()
 
     async def idle(self) -> None:
         """Wait until all that was handed over is settled."""
@@ -50,6 +60,7 @@ class Lane:
         try:
             while True:
                 batch = await self._queue.get()
+                self._taken.set()
                 self._watch.beat()
                 try:
                     await self._settle(batch)
@@ -82,3 +93,13 @@ async def all_idle(lanes: Sequence[Lane]) -> None:
     """Wait until every lane has settled all that it was given."""
     for lane in lanes:
         await lane.idle()
+
+
+async def any_room(lanes: Sequence[Lane]) -> None:
+    """Wait until one of the lanes, all of which are full, takes a batch."""
+    waiting = [asyncio.ensure_future(lane.room()) for lane in lanes]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
