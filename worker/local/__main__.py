@@ -1,7 +1,8 @@
-"""`python -m worker.local [FOLDER]`: the embedded services, until interrupted."""
+"""`python -m worker.local [--directory FOLDER]`: the embedded services, until interrupted."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import signal
 import sys
@@ -11,17 +12,24 @@ from worker.errors import WorkerError
 from worker.local.services import serve
 
 
-async def main() -> int:
-    """Serve until SIGINT or SIGTERM."""
+async def main(directory: Path | None) -> int:
+    """Serve until SIGINT or SIGTERM; a second one ends at once."""
+    loop = asyncio.get_running_loop()
     serving = asyncio.ensure_future(
         serve(
-            Path(sys.argv[1]) if len(sys.argv) > 1 else None,
+            directory,
             lambda line: print(line, flush=True),  # noqa: T201
             lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201
         )
     )
+
+    def stop() -> None:
+        serving.cancel()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+        loop.add_signal_handler(number, stop)
     try:
         await serving
     except asyncio.CancelledError:
@@ -32,4 +40,7 @@ async def main() -> int:
     return 0
 
 
-sys.exit(asyncio.run(main()))
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m worker.local", description=__doc__)
+    parser.add_argument("--directory", type=Path, help="keep the data in this folder; a temporary one if none")
+    sys.exit(asyncio.run(main(parser.parse_args().directory)))

