@@ -21,6 +21,10 @@ class Scene:
 
 def scenes(now: datetime) -> list[Scene]:
     """Every command once or more, and what is refused."""
+    return [*_changes(now), *_refusals(), *_farewells()]
+
+
+def _changes(now: datetime) -> list[Scene]:
     new_year = datetime(now.year + 1, 1, 1, tzinfo=UTC).isoformat()
     change = "membership.change"
     return [
@@ -56,9 +60,14 @@ def scenes(now: datetime) -> list[Scene]:
             is_repeated=True,
         ),
         Scene("What is there already is no error", change, {"user_id": "ada", "add": ["discount-30"]}),
+    ]
+
+
+def _refusals() -> list[Scene]:
+    return [
         Scene(
             "All of it or nothing: one unknown segment refuses the whole command, and every wrong name is listed",
-            change,
+            "membership.change",
             {"user_id": "ada", "add": ["beta", "betta", "discount-3O"]},
         ),
         Scene(
@@ -67,6 +76,11 @@ def scenes(now: datetime) -> list[Scene]:
             b'"data":{"user_id":"ada","add":["beta"],"month":2}}',
         ),
         Scene("What is no command at all is said to be none", raw=b"hello?"),
+    ]
+
+
+def _farewells() -> list[Scene]:
+    return [
         Scene("Anyone may ask", "membership.query", {"user_id": "grace"}),
         Scene("A segment goes, and all its members leave it", "segment.delete", {"segment": "beta"}),
         Scene("Its name is free at once", "segment.create", {"segment": "beta", "description": "the next one"}),
