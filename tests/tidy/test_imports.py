@@ -1,0 +1,78 @@
+"""What may be imported where, and that importing does nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.tidy.sources import ROOT, files, imported, name
+
+HOMES = {
+    "asyncpg": {"worker/database.py"},
+    "aiokafka": {"worker/kafka.py"},
+    "alembic": {"worker/migrations.py", "worker/sql/migrations/env.py"},
+    "sqlalchemy": {"worker/migrations.py"},
+    "prometheus_client": {"worker/metrics.py", "worker/http.py"},
+    "aiohttp": {"worker/http.py", "worker/cli/demo.py"},
+    "structlog": {"worker/logs.py"},
+    "pydantic_settings": {"worker/settings.py"},
+}
+IMPORT_ALL = """
+import importlib, os, pkgutil, sys
+
+FORBIDDEN = {"socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.fork"}
+
+def forbid(event, arguments):
+    if event in FORBIDDEN:
+        raise RuntimeError(f"{event} at import")
+
+def read(environment, name, get=os._Environ.__getitem__):
+    here = sys._getframe(1)
+    while here.f_globals["__name__"] in ("os", "_collections_abc"):
+        here = here.f_back
+    if here.f_globals["__name__"].partition(".")[0] in ("schemas", "worker"):
+        raise RuntimeError(f"{name} was read at import")
+    return get(environment, name)
+
+sys.addaudithook(forbid)
+os._Environ.__getitem__ = read
+count = 0
+for package in ("schemas", "worker"):
+    for module in pkgutil.walk_packages([package], f"{package}."):
+        importlib.import_module(module.name)
+        count += 1
+print(count)
+"""
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_has_one_home(library: str) -> None:
+    used = {name(path) for path in files("worker", "schemas") if library in imported(path)}
+    versions = {place for place in used if place.startswith("worker/sql/migrations/versions/")}
+    used -= versions if library == "alembic" else set()
+    assert used
+    assert used <= HOMES[library]
+
+
+def test_schemas_need_no_worker() -> None:
+    """Producers install them alone."""
+    assert {name(path): imported(path) & {"worker", "tests"} for path in files("schemas")} == {
+        name(path): set() for path in files("schemas")
+    }
+
+
+def test_importing_opens_and_reads_nothing() -> None:
+    """A setting that is wrong for sure is in the environment, so that reading settings would fail, too."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL],
+        cwd=ROOT,
+        env={"SEGMENTATION_LOG_LEVEL": "none such"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 40

@@ -1,0 +1,69 @@
+"""A statement is a file: none stands in a Python string, none is dead, and each says what it returns."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from tests.tidy.sources import ROOT, SQL, files, name, texts, tree
+
+STATEMENT = re.compile(
+    r"\s*(select\b|insert\s+into\b|update\s+\S+\s+set\b|delete\s+from\b|with\s+\w+\s+as\b|merge\s+into\b|copy\s+\w+"
+    r"|(create|alter|drop|truncate|lock)\s+(table|index|database|type|view|function)\b|listen\s|notify\s|set\s+\w+\s*=)",
+    re.IGNORECASE,
+)
+LOCK_OF_MIGRATIONS = "select pg_advisory_xact_lock(:key)"
+STATEMENTS = sorted(SQL.glob("*.sql"))
+
+
+def test_no_statement_stands_in_python() -> None:
+    found = [(name(path), text) for path in files("worker") for text in texts(path) if STATEMENT.match(text)]
+    assert found == [("worker/migrations.py", LOCK_OF_MIGRATIONS)]
+
+
+def test_every_statement_is_used() -> None:
+    said = {text for path in files("worker") for text in texts(path)}
+    assert [path.name for path in STATEMENTS if path.stem not in said] == []
+
+
+def test_every_statement_that_is_used_is_there() -> None:
+    stems = {path.stem for path in STATEMENTS}
+    named = {text for path in files("worker") for text in _named(tree(path))}
+    assert len(named) > 20
+    assert named - stems == set()
+
+
+def test_the_first_line_says_what_comes_back() -> None:
+    first = {path.name: path.read_text(encoding="utf-8").splitlines()[0] for path in STATEMENTS}
+    assert len(first) > 20
+    assert {file: line for file, line in first.items() if not re.match(r"-- returns \S", line)} == {}
+
+
+def test_a_file_holds_one_statement() -> None:
+    """asyncpg prepares one; what follows a semicolon would be refused at run time only."""
+    bodies = {path.name: re.sub(r"--.*", "", path.read_text(encoding="utf-8")) for path in STATEMENTS}
+    assert [file for file, body in bodies.items() if ";" in body] == []
+
+
+def test_every_migration_is_run_by_its_revision() -> None:
+    folder = SQL / "migrations"
+    scripts = sorted(path.name for path in folder.glob("*.sql"))
+    run = sorted(text for path in files("worker/sql/migrations") for text in texts(path) if text.endswith(".sql"))
+    assert scripts
+    assert run == scripts
+
+
+def test_statements_are_packed() -> None:
+    assert '"sql/**/*.sql"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def _named(module: ast.Module) -> set[str]:
+    """What `.fetch(…)` and `.row(…)` are given first, as far as it stands there as text."""
+    found = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("fetch", "row"):
+            choices = [node.args[0]] if node.args else []
+            if choices and isinstance(choices[0], ast.IfExp):
+                choices = [choices[0].body, choices[0].orelse]
+            found |= {item.value for item in choices if isinstance(item, ast.Constant) and isinstance(item.value, str)}
+    return found

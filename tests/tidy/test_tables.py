@@ -1,0 +1,74 @@
+"""The literal tables are complete, and what is generated is fresh."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+
+from prometheus_client import REGISTRY
+from prometheus_client.metrics import MetricWrapperBase
+
+from schemas.commands import COMMANDS, names_on
+from schemas.topics import Topic
+from tests.tidy.sources import ROOT
+from worker import metrics
+from worker.apply import EXCLUSIVE_TYPES, QUERY, STRUCTURE_LOCK
+from worker.cli.settings_page import markdown
+from worker.consume import CONSUMED
+from worker.deletion import Deletion
+from worker.handlers import HANDLERS
+from worker.migrations import MIGRATION_LOCK
+from worker.relay import Relay
+from worker.rounds import SEGMENT_TYPES
+from worker.settings import Settings
+
+
+def test_every_command_that_is_consumed_is_handled() -> None:
+    consumed = {name for name, spec in COMMANDS.items() if spec.topic in CONSUMED}
+    assert set(HANDLERS) == consumed - {QUERY}
+    assert len({handler.__name__ for handler in HANDLERS.values()}) == len(HANDLERS)
+
+
+def test_segment_commands_are_those_of_their_topic() -> None:
+    assert set(names_on(Topic.SEGMENT_COMMANDS)) == SEGMENT_TYPES
+
+
+def test_what_ends_segments_or_users_works_alone() -> None:
+    assert SEGMENT_TYPES | {"user.forget"} == EXCLUSIVE_TYPES
+
+
+def test_locks_differ() -> None:
+    assert MIGRATION_LOCK != STRUCTURE_LOCK
+    roles = Counter(role.lock for role in (Relay, Deletion))
+    assert set(roles.values()) == {1}
+
+
+def test_every_setting_is_explained() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_settings_page_is_fresh() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == markdown()
+
+
+def test_the_generated_documents_are_fresh() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "schemas.export", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_metric_says_what_it_is() -> None:
+    ours = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
+    described = [description for metric in ours for description in metric.describe()]
+    assert len(described) >= 15
+    for metric in described:
+        assert metric.name.startswith("segmentation_")
+        assert len(metric.documentation) > 15
+        assert metric.name in {family.name for family in REGISTRY.collect()}
