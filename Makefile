@@ -44,7 +44,7 @@ bench: $(STAMP) ## measure, beside a peer and a limit; N=… commands, WHAT=drai
 	@$(BIN)/python -m benchmarks $(WHAT) $(if $(N),--commands $(N))
 
 up: ## start Kafka, PostgreSQL and two workers with Docker Compose
-	docker compose up --build --detach --wait
+	docker compose up --build --detach --wait kafka postgres worker
 
 down: ## stop them; VOLUMES=1 deletes their data too
 	docker compose down $(if $(VOLUMES),--volumes)
@@ -59,6 +59,7 @@ generate: $(STAMP) ## write the generated documents again
 
 lock: $(STAMP) ## resolve the requirements anew
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url pyproject.toml -o requirements/run.txt --custom-compile-command "make lock"
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url requirements/build.in -o requirements/build.txt --custom-compile-command "make lock"
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --all-extras pyproject.toml -o requirements/dev.txt --custom-compile-command "make lock"
 
 clean: ## delete the virtual environment and caches
