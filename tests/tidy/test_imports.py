@@ -30,7 +30,7 @@ def forbid(event, arguments):
 
 def read(environment, name, get=os._Environ.__getitem__):
     here = sys._getframe(1)
-    while here.f_globals["__name__"] in ("os", "_collections_abc"):
+    while here.f_globals["__name__"] in ("os", "collections.abc"):
         here = here.f_back
     if here.f_globals["__name__"].partition(".")[0] in ("schemas", "worker"):
         raise RuntimeError(f"{name} was read at import")
