@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
@@ -53,9 +54,15 @@ async def database_url(services: Provided, template: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def settings(services: Provided, database_url: str) -> Settings:
+def topic_prefix() -> str:
+    """The first part of the names of the test's own topics."""
+    return _new_name()
+
+
+@pytest.fixture
+async def settings(services: Provided, database_url: str, topic_prefix: str) -> Settings:
     """A deployment of the test's own; its topics come with the fixture `topics`."""
-    return make_settings(services.kafka_bootstrap_servers, database_url)
+    return make_settings(services.kafka_bootstrap_servers, database_url, topic_prefix=topic_prefix)
 
 
 @pytest.fixture(name="topics")
@@ -70,8 +77,9 @@ async def created_topics(settings: Settings) -> AsyncIterator[list[str]]:
 
 def make_settings(kafka_bootstrap_servers: str, database_url: str, **others: object) -> Settings:
     """Settings that depend on no environment variable; prefix and group are new."""
-    name = f"t{uuid4().hex[:12]}"
+    name = _new_name()
     values = {
+        "_env_prefix": f"{name}_",
         "kafka_bootstrap_servers": kafka_bootstrap_servers,
         "database_url": database_url,
         "topic_prefix": name,
@@ -85,7 +93,11 @@ def make_settings(kafka_bootstrap_servers: str, database_url: str, **others: obj
 
 def beside(url: str, database: str) -> str:
     """The URL of another database of the same server."""
-    return f"{url.rpartition('/')[0]}/{database}"
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def _new_name() -> str:
+    return f"t{uuid4().hex[:12]}"
 
 
 async def _administer(url: str, sql: str) -> None:

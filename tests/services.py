@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
 
 from worker.errors import Unavailable
 from worker.kafka import admin
@@ -23,6 +25,16 @@ DATABASE = "SEGMENTATION_TEST_DATABASE_URL"
 KAFKA_IMAGE = "apache/kafka:4.3.1"
 POSTGRES_IMAGE = "postgres:18"
 DOCKER_SECONDS_MAX = 120
+ENGINE_SECONDS_MAX = 10
+REAPER = """
+import sys
+import docker
+sys.stdin.read()
+engine = docker.from_env()
+for container in engine.containers.list(all=True):
+    if container.name in sys.argv[1:]:
+        container.remove(force=True, v=True)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,7 @@ async def provide() -> AsyncIterator[Provided]:
     """The services of the test run; SEGMENTATION_TEST_SERVICES = environment, docker or embedded forces a choice."""
     match os.environ.get(CHOICE) or _choice():
         case "environment":
-            yield Provided(os.environ[KAFKA], os.environ[DATABASE])
+            yield _of_environment()
         case "docker":
             with _docker() as provided:
                 await _answers(provided)
@@ -47,66 +59,71 @@ async def provide() -> AsyncIterator[Provided]:
             async with embedded(long_running=True) as services:
                 yield Provided(services.kafka_bootstrap_servers, services.database_url)
         case other:
-            raise ValueError(f"{CHOICE} must be environment, docker or embedded, not {other}")
+            raise pytest.UsageError(f"{CHOICE} must be environment, docker or embedded, not {other}")
+
+
+def _of_environment() -> Provided:
+    missing = [name for name in (KAFKA, DATABASE) if not os.environ.get(name)]
+    if missing:
+        raise pytest.UsageError(f"{CHOICE} is environment, but {' and '.join(missing)} is not set")
+    return Provided(os.environ[KAFKA], os.environ[DATABASE])
 
 
 def _choice() -> str:
-    if KAFKA in os.environ and DATABASE in os.environ:
+    if os.environ.get(KAFKA) and os.environ.get(DATABASE):
         return "environment"
     return "docker" if _docker_has_images() else "embedded"
 
 
 def _docker_has_images() -> bool:
     """Whether an engine answers and has both images; one that had to pull them first would be slower than embedded."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return False
-    looking = [docker, "image", "inspect", KAFKA_IMAGE, POSTGRES_IMAGE]
+    from docker.errors import DockerException
+    from testcontainers.core.docker_client import DockerClient
+
     try:
-        return subprocess.run(looking, capture_output=True, timeout=10, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
+        engine = DockerClient(timeout=ENGINE_SECONDS_MAX).client
+        return all(engine.images.get(image) for image in (KAFKA_IMAGE, POSTGRES_IMAGE))
+    except (DockerException, OSError):
         return False
 
 
 @contextlib.contextmanager
 def _docker() -> Iterator[Provided]:
-    """Containers by testcontainers. Its reaper is a third image, and has the engine's socket: ours is a process."""
-    os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+    """Containers by testcontainers, without its reaper: that is a third image, and is given the engine's socket."""
+    from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.docker_client import DockerClient
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-    host, port = DockerClient().host(), free_port()
-    kafka = DockerContainer(KAFKA_IMAGE).with_bind_ports(port, port)
+    testcontainers_config.ryuk_disabled = True
+    host, port, run = DockerClient().host(), free_port(), f"segmentation-test-{uuid4().hex[:12]}"
+    names = (f"{run}-kafka", f"{run}-postgres")
+    kafka = DockerContainer(KAFKA_IMAGE).with_name(names[0]).with_bind_ports(port, port)
     for name, value in _kafka_environment(host, port).items():
         kafka = kafka.with_env(name, value)
-    postgres = DockerContainer(POSTGRES_IMAGE).with_exposed_ports(5432).with_env("POSTGRES_PASSWORD", "test")
-    postgres = postgres.waiting_for(
+    postgres = DockerContainer(POSTGRES_IMAGE).with_name(names[1]).with_exposed_ports(5432)
+    postgres = postgres.with_env("POSTGRES_PASSWORD", "test").waiting_for(
         LogMessageWaitStrategy("database system is ready to accept connections", times=2).with_startup_timeout(
             DOCKER_SECONDS_MAX
         )
     )
-    with kafka, postgres, _reaper(kafka.get_wrapped_container().id, postgres.get_wrapped_container().id):
+    with _reaper(*names), kafka, postgres:
         url = f"postgresql://postgres:test@{host}:{postgres.get_exposed_port(5432)}/postgres"
         yield Provided(f"{host}:{port}", url)
 
 
 @contextlib.contextmanager
-def _reaper(*containers: str) -> Iterator[None]:
-    """Removes the containers when this process ends, also when it is killed."""
-    code = "import subprocess, sys; sys.stdin.read(); subprocess.run(['docker', 'rm', '-f', '-v', *sys.argv[1:]])"
+def _reaper(*names: str) -> Iterator[None]:
+    """Removes the containers when this process ends, also when it is killed: then its standard input ends."""
     process = subprocess.Popen(
-        [sys.executable, "-S", "-c", code, *containers],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        [sys.executable, "-c", REAPER, *names], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
     )
+    assert process.stdin is not None
     try:
         yield
     finally:
-        process.kill()
-        process.wait()
+        process.stdin.close()
+        process.wait(DOCKER_SECONDS_MAX)
 
 
 async def _answers(provided: Provided) -> None:
@@ -137,4 +154,6 @@ def _kafka_environment(host: str, port: int) -> dict[str, str]:
         "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
         "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
         "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR": "1",
+        "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR": "1",
     }
