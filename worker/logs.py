@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
+import time
+from collections.abc import Callable
 
 import structlog
 
 from worker.settings import Settings
+
+REPEAT_SECONDS_MIN = 30.0
 
 
 def configure(settings: Settings) -> None:
@@ -39,9 +44,29 @@ def configure(settings: Settings) -> None:
             ],
         )
     )
+    handler.addFilter(Seldom())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("worker").setLevel(level)
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it warns at each of its many retries a second
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # its warnings are steps of a rebalance
+
+
+class Seldom(logging.Filter):
+    """Lets each of aiokafka's messages through once in a while: with a broker away it repeats them all the time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._last: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """By the place in the code that the record came from."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        place = (record.pathname, record.lineno)
+        if self._clock() - self._last.get(place, -math.inf) < REPEAT_SECONDS_MIN:
+            return False
+        self._last[place] = self._clock()
+        return True
 
 
 def _unchanged(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
