@@ -255,7 +255,7 @@ def _refuse_change(context: Context, record: Received, effects: str, keys: Seque
         return
     message = f"{len(missing)} of the command's segments do not exist; nothing of it was applied."
     if len(missing) == 1:
-        message = f"{missing[0].message.capitalize()}; nothing of the command was applied."
+        message = f"S{missing[0].message.removeprefix('s')}; nothing of the command was applied."
     context.refuse(record, RejectionCode.SEGMENT_NOT_FOUND, message, missing)
 
 
