@@ -23,7 +23,7 @@ async def test_create_with_all_fields(outside: Line, name: str) -> None:
 async def test_create_with_nothing_but_a_name(outside: Line, name: str) -> None:
     one = await outside.ask("segment.create", {"segment": name})
     hold_envelope(outside, one)
-    empty = {"description": None, "owner": None, "tags": [], "percent": None}
+    empty: dict[str, Any] = {"description": None, "owner": None, "tags": [], "percent": None}
     assert {field: one.data[field] for field in empty} == empty
 
 

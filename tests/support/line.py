@@ -69,6 +69,15 @@ class Line:
         await self.send_raw(COMMANDS[command].topic, made.value, made.key, list(made.headers), partition=partition)
         return command_id
 
+    async def send_at(self, command: CommandType, data: dict[str, Any], at: datetime) -> str:
+        """Send a command without a time in a record of that timestamp, and return its id."""
+        command_id = str(uuid4())
+        made = new_command(command, data, source=SOURCE, id=command_id)
+        timestamp_ms = int(at.timestamp() * 1000)
+        topic, headers = self.topic(COMMANDS[command].topic), list(made.headers)
+        await self.producer.send_and_wait(topic, made.value, key=made.key, headers=headers, timestamp_ms=timestamp_ms)
+        return command_id
+
     async def send_raw(
         self,
         topic: Topic,
