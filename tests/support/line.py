@@ -159,6 +159,23 @@ async def working(settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
             await task
 
 
+async def said_in(settings: Settings, topic: str, count: int) -> list[Said]:
+    """The first so many records of a topic that is none of the deployment's, of one partition."""
+    partition = kafka.TopicPartition(topic, 0)
+    found: list[Said] = []
+    reader = kafka.reader(settings)
+    try:
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            await reader.start()
+            reader.assign([partition])
+            while len(found) < count:
+                polled = await reader.getmany(timeout_ms=100)
+                found += [_said(record) for record in polled.get(partition, [])]
+    finally:
+        await kafka.abandon(reader.stop())
+    return found
+
+
 def _said(record: kafka.ConsumerRecord) -> Said:
     event = json.loads(record.value)
     datetime.fromisoformat(event["time"])
