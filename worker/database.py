@@ -16,8 +16,10 @@ from asyncpg.pgproto import pgproto
 from worker.errors import CommitUnknown, ConfigurationError, Refused, Unavailable
 from worker.settings import Settings
 
-__all__ = ["Database", "FastUUID", "Record", "Session", "statement"]
+__all__ = ["Database", "DriverError", "FastUUID", "Record", "Session", "statement"]
 
+DriverError = asyncpg.PostgresError
+"""What the migrations' own connections may raise beside SQLAlchemy's errors."""
 FastUUID = pgproto.UUID
 """A uuid.UUID that is built in C, several times faster."""
 CONNECT_SECONDS_MAX = 10.0

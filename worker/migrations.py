@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from worker.database import DriverError
 from worker.errors import ConfigurationError, Unavailable
 from worker.settings import Settings
 
@@ -36,13 +37,15 @@ def _scripts() -> ScriptDirectory:
 async def upgrade(settings: Settings) -> list[str]:
     """Bring the schema to this version; safe when several do it at once.
 
-    Returns the revisions that this call applied, oldest first. Raises Unavailable or ConfigurationError.
+    Returns the revisions that this call applied, oldest first. Raises Unavailable, or ConfigurationError if one fails
+    or the database is of a newer version.
     """
     applied: list[str] = []
 
     def run(connection: Connection) -> None:
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         scripts = _scripts()
+        _current(connection, scripts)
 
         def steps(revision: Any, context: MigrationContext) -> Any:
             todo = scripts._upgrade_revs("head", revision)
@@ -62,17 +65,22 @@ async def pending(settings: Settings) -> list[str]:
     found: list[str] = []
 
     def run(connection: Connection) -> None:
-        current = MigrationContext.configure(connection).get_current_revision()
         scripts = _scripts()
-        known = {script.revision for script in scripts.walk_revisions()}
-        if current is not None and current not in known:
-            raise ConfigurationError(
-                f"The database is at revision {current}, which this version does not know: run a newer segmentation"
-            )
+        current = _current(connection, scripts)
         found.extend(script.revision for script in scripts.iterate_revisions("head", current or "base"))
 
     await _with_connection(settings, run)
     return found[::-1]
+
+
+def _current(connection: Connection, scripts: ScriptDirectory) -> str | None:
+    """The database's revision, None if it has none; raises ConfigurationError if this version does not know it."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        raise ConfigurationError(
+            f"The database is at revision {current}, which this version does not know: run a newer segmentation"
+        )
+    return current
 
 
 async def check(settings: Settings) -> None:
@@ -96,7 +104,7 @@ async def _with_connection(settings: Settings, run: Any) -> None:
             await connection.run_sync(run)
     except (OSError, TimeoutError) as error:
         raise Unavailable(f"PostgreSQL can't be reached: {error or type(error).__name__}") from error
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, DriverError) as error:
         cause = getattr(error, "orig", None) or error
         raise ConfigurationError(f"The migration failed, and nothing of it was kept: {cause}") from error
     finally:
