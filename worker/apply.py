@@ -62,40 +62,27 @@ class Applier:
         self._clock, self._new_uuid = clock, new_uuid
 
     async def apply(self, batch: Batch) -> Outcome:
-        """Apply all of the batch, however long the database is away; raises Fenced where its partitions moved on."""
+        """Apply all of the batch, however long the database is away.
+
+        Raises Fenced where its partitions have moved on, or may have: their positions must be read again.
+        """
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(Unavailable),
             wait=tenacity.wait_exponential_jitter(multiplier=0.05, max=RETRY_SECONDS_MAX, jitter=0.05),
             before_sleep=self._note_retry,
         )
-        doubtful = False
         async for attempt in retrying:
             with attempt:
-                if doubtful and await self._committed(batch.spans):
-                    return Outcome(queries=[record for record in batch.records if is_query(record)])
-                doubtful = False
                 try:
                     return await self._apply_once(batch)
-                except CommitUnknown:
-                    doubtful = True
-                    raise
+                except CommitUnknown as error:
+                    raise Fenced("nobody knows whether it was committed: the positions will tell") from error
         raise AssertionError("unreachable: the retries have no end")
 
     def _note_retry(self, state: tenacity.RetryCallState) -> None:
         metrics.RETRIES.labels("apply").inc()
         error = state.outcome.exception() if state.outcome else None
         log.warning("the database is not available, trying again", error=str(error), attempt=state.attempt_number)
-
-    async def _committed(self, spans: Sequence[Span]) -> bool:
-        """Whether the transaction that claimed these spans was committed, as the positions tell."""
-        rows = await self._session.fetch("positions_read", [s.topic for s in spans], [s.partition for s in spans])
-        found = {(row["topic"], row["partition"]): (row["next_offset"], row["epoch"]) for row in rows}
-        states = [found.get((span.topic, span.partition)) for span in spans]
-        if all(state == (span.end, span.epoch) for state, span in zip(states, spans, strict=True)):
-            return True
-        if all(state == (span.begin, span.epoch) for state, span in zip(states, spans, strict=True)):
-            return False
-        raise Fenced("the partitions have another owner since")
 
     async def _apply_once(self, batch: Batch) -> Outcome:
         """Apply the batch in one transaction, or where its data is refused, in halves, in order."""

@@ -110,21 +110,24 @@ class Relay(Elected):
         try:
             async with asyncio.timeout(self._settings.kafka_seconds_max):
                 await producer.begin_transaction()
-                sent = [await self._send_cursor(producer, sequence)]
-                for topic, partition, batch in _batches(producer, partitions, events):
-                    sent.append(await producer.send_batch(batch, topic, partition=partition))
                 # a batch that was refused does not fail the transaction: each delivery is awaited
-                await asyncio.gather(*sent)
+                async with asyncio.TaskGroup() as deliveries:
+                    deliveries.create_task(self._deliver_cursor(producer, sequence))
+                    for (topic, partition), batches in _batches(producer, partitions, events).items():
+                        deliveries.create_task(_deliver(producer, topic, partition, batches))
                 await producer.commit_transaction()
+        except BaseExceptionGroup as errors:
+            metrics.RELAY_TRANSACTIONS.labels("failed").inc()
+            raise errors.exceptions[0] from errors
         except BaseException:
             metrics.RELAY_TRANSACTIONS.labels("failed").inc()
             raise
         metrics.RELAY_TRANSACTIONS.labels("committed").inc()
         metrics.RELAY_EVENTS.inc(len(events))
 
-    async def _send_cursor(self, producer: kafka.AIOKafkaProducer, sequence: int) -> asyncio.Future[object]:
+    async def _deliver_cursor(self, producer: kafka.AIOKafkaProducer, sequence: int) -> None:
         value = orjson.dumps({"sequence": sequence})
-        return await producer.send(self._positions_topic, value, key=CURSOR_KEY, partition=0)  # type: ignore[no-any-return]
+        await producer.send_and_wait(self._positions_topic, value, key=CURSOR_KEY, partition=0)
 
     async def _mark(self, session: Session, sequence: int) -> None:
         """Note the cursor in PostgreSQL too, and how much waits."""
@@ -162,8 +165,8 @@ class Relay(Elected):
 
 def _batches(
     producer: kafka.AIOKafkaProducer, partitions: dict[str, int], events: Sequence[Event]
-) -> list[tuple[str, int, object]]:
-    """Hand-filled batches; each partition's first ones come first, since one at a time is on its way for each."""
+) -> dict[tuple[str, int], list[kafka.BatchBuilder]]:
+    """Hand-filled batches by topic and partition, in order."""
     filled: dict[tuple[str, int], list[kafka.BatchBuilder]] = {}
     for event in events:
         place = (event.topic, crc32(event.key or b"") % partitions[event.topic])
@@ -175,13 +178,15 @@ def _batches(
             batches.append(producer.create_batch())
             if batches[-1].append(**arguments) is None:
                 raise AssertionError("an empty batch takes any event")
-    turns = max((len(batches) for batches in filled.values()), default=0)
-    return [
-        (topic, partition, batches[turn])
-        for turn in range(turns)
-        for (topic, partition), batches in filled.items()
-        if turn < len(batches)
-    ]
+    return filled
+
+
+async def _deliver(
+    producer: kafka.AIOKafkaProducer, topic: str, partition: int, batches: Sequence[kafka.BatchBuilder]
+) -> None:
+    """One after the other: after a refusal aiokafka would let the next one wait for ever."""
+    for batch in batches:
+        await (await producer.send_batch(batch, topic, partition=partition))
 
 
 async def last_cursor(settings: Settings, topic: str) -> int | None:

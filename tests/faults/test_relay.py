@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from pathlib import Path
 
 import pytest
 
+from schemas.topics import Topic, topic_name
 from tests.support.audit import audit
 from tests.support.line import line, working
 from tests.support.load import Load
+from tests.support.workers import Worker, workers
 from worker import kafka
 from worker.settings import Settings
 
@@ -68,26 +71,33 @@ async def test_two_relays_for_a_moment(settings: Settings, topics: list[str], mo
     await rivals[0].stop()
 
 
-async def test_a_refused_event_is_not_skipped(
-    settings: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Kafka's client commits a transaction although a record in it was refused; the relay must not."""
-    refused: list[Any] = []
-    send_batch = kafka.AIOKafkaProducer.send_batch
-
-    async def refusing(producer: kafka.AIOKafkaProducer, batch: Any, topic: str, *, partition: int) -> Any:
-        delivery = await send_batch(producer, batch, topic, partition=partition)
-        if len(refused) < FAULTS:
-            refused.append(topic)
-            await delivery
-            failed = delivery.get_loop().create_future()
-            failed.set_exception(kafka.MessageSizeTooLargeError("as the broker says it"))
-            return failed
-        return delivery
-
-    monkeypatch.setattr(kafka.AIOKafkaProducer, "send_batch", refusing)
-    async with line(settings) as outside, working(settings):
+async def test_a_refused_event_is_not_skipped(settings: Settings, topics: list[str], tmp_path: Path) -> None:
+    """Kafka's client commits a transaction although the broker refused a batch in it; the relay must not."""
+    name = topic_name(settings.topic_prefix, Topic.MEMBERSHIP_EVENTS)
+    async with workers(settings, 1, tmp_path) as (worker,), line(settings) as outside:
+        await worker.start()
         load = Load(outside, 13)
         await load.populate()
+        await _limit(settings, name, 200)  # lets the markers of transactions through
+        await load.run(asyncio.Event(), bursts_max=2, pause_seconds=0)
+        await _refused(worker)
+        await _limit(settings, name, kafka.EVENT_BYTES_MAX * 2)
         await audit(outside, settings, load.sent, load.garbage)
-    assert len(refused) == FAULTS
+
+
+async def _limit(settings: Settings, topic: str, message_bytes_max: int) -> None:
+    changes = {"max.message.bytes": str(message_bytes_max)}
+    async with kafka.admin(settings) as client:
+        await client.alter_configs([kafka.ConfigResource(kafka.ConfigResourceType.TOPIC, topic, changes)])
+
+
+async def _refused(worker: Worker) -> None:
+    """Wait until the relay has failed a few times."""
+    async with asyncio.timeout(60):
+        while True:
+            _, text = await worker.get("/metrics")
+            name = 'segmentation_relay_transactions_total{outcome="failed"}'
+            counts = [float(line.split()[1]) for line in text.splitlines() if line.startswith(name)]
+            if counts and counts[0] >= 2:
+                return
+            await asyncio.sleep(0.1)
