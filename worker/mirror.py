@@ -43,7 +43,7 @@ class Mirror:
         try:
             while True:
                 await asyncio.sleep(MIRROR_SECONDS)
-                self._measure_lag()
+                await self._measure_lag()
                 await self._measure_backlog()
                 if self._committing is None or self._committing.done():
                     self._committing = asyncio.create_task(self.commit())
@@ -61,15 +61,23 @@ class Mirror:
         except (KafkaError, OSError, TimeoutError, IllegalStateError) as error:
             log.debug("offsets were not mirrored to Kafka", error=str(error))
 
-    def _measure_lag(self) -> None:
+    async def _measure_lag(self) -> None:
+        """Ask Kafka for the ends: what the consumer knows of them is as old as its last fetch, and a worker that is
+        held up does not fetch."""
+        held = dict(self._assignment.held)
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS_MAX):
+                ends = await self._consumer.end_offsets(list(held)) if held else {}
+        except (KafkaError, OSError, TimeoutError, IllegalStateError) as error:
+            log.debug("the lag can't be measured", error=str(error))
+            return
         metrics.LAG_RECORDS.clear()
         metrics.LAG_SECONDS.clear()
-        for partition, held in self._assignment.held.items():
-            end = self._consumer.last_stable_offset(partition)
-            records = max(0, end - held.applied_offset) if end is not None and end >= 0 else 0
+        for partition, state in held.items():
+            records = max(0, ends[partition] - state.applied_offset)
             labels = (partition.topic, partition.partition)
             metrics.LAG_RECORDS.labels(*labels).set(records)
-            age = max(0.0, time.time() - held.newest_ms / 1000) if records and held.newest_ms else 0.0
+            age = max(0.0, time.time() - state.newest_ms / 1000) if records and state.newest_ms else 0.0
             metrics.LAG_SECONDS.labels(*labels).set(age)
 
     async def _measure_backlog(self) -> None:
