@@ -180,7 +180,7 @@ class Session:
         except _PASSING as error:
             if not isinstance(error, asyncpg.TransactionRollbackError | asyncpg.LockNotAvailableError):
                 self.drop()
-            raise Unavailable(f"PostgreSQL at {self._address}: {error or type(error).__name__}") from error
+            raise Unavailable(f"PostgreSQL at {self._address}: {str(error) or type(error).__name__}") from error
         except _DATA as error:
             raise Refused(str(error)) from error
         except _SETUP as error:

@@ -175,7 +175,9 @@ def translated(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
-        raise Unavailable(f"Kafka at {settings.kafka_bootstrap_servers}: {error or type(error).__name__}") from error
+        raise Unavailable(
+            f"Kafka at {settings.kafka_bootstrap_servers}: {str(error) or type(error).__name__}"
+        ) from error
 
 
 async def bounded(awaitable: Awaitable[T], seconds: float) -> T:

@@ -103,7 +103,7 @@ async def _with_connection(settings: Settings, run: Any) -> None:
         async with asyncio.timeout(MIGRATION_SECONDS_MAX), engine.begin() as connection:
             await connection.run_sync(run)
     except (OSError, TimeoutError) as error:
-        raise Unavailable(f"PostgreSQL can't be reached: {error or type(error).__name__}") from error
+        raise Unavailable(f"PostgreSQL can't be reached: {str(error) or type(error).__name__}") from error
     except (SQLAlchemyError, DriverError) as error:
         cause = getattr(error, "orig", None) or error
         raise ConfigurationError(f"The migration failed, and nothing of it was kept: {cause}") from error
