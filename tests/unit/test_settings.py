@@ -1,0 +1,84 @@
+"""Settings: what is wrong is named, with what it must be; all wrong ones at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from worker.errors import ConfigurationError
+from worker.settings import ENV_PREFIX, Settings, load
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(ENV_PREFIX + name.upper(), raising=False)
+
+
+WRONG = {
+    "DATABASE_URL": ("mysql://localhost/x", "postgresql://user:password@host:5432/database"),
+    "DEDUPLICATION_WINDOW": ("P1M", "weeks, days or less, such as P7D"),
+    "TOPIC_RETENTION": ("-P1D", "positive ISO 8601 duration"),
+    "USERS": ("all", "'registered' or 'any'"),
+    "RECORD_BYTES_MAX": ("many", "valid integer"),
+    "BATCH_COMMANDS_MAX": ("0", "greater than or equal to 1"),
+    "BATCH_WAIT_MS_MAX": ("5001", "less than or equal to 5000"),
+    "STATEMENT_SECONDS_MAX": ("0", "greater than 0"),
+    "TOPIC_PREFIX": ("a b", "1 to 100 of"),
+    "HTTP_ADDRESS": ("8080", "host:port"),
+    "KAFKA_SECURITY_PROTOCOL": ("TLS", "'SSL'"),
+    "LOG_LEVEL": ("loud", "'debug'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    value, must_be = WRONG[name]
+    monkeypatch.setenv(ENV_PREFIX + name, value)
+    with pytest.raises(ConfigurationError) as raised:
+        load()
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(f"SEGMENTATION_{name}: ")
+    assert must_be in line
+
+
+def test_all_wrong_ones_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, (value, _) in WRONG.items():
+        monkeypatch.setenv(ENV_PREFIX + name, value)
+    with pytest.raises(ConfigurationError) as raised:
+        load()
+    assert {line.partition(":")[0] for line in str(raised.value).splitlines()} == {ENV_PREFIX + name for name in WRONG}
+
+
+def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGMENTATION_DATABASE_URL", "mysql://u:hunter2@h/d")
+    with pytest.raises(ConfigurationError) as raised:
+        load()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGMENTATION_DEDUPLICATION_WINDOW", "PT12H")
+    monkeypatch.setenv("SEGMENTATION_GROUP_ID", "")
+    monkeypatch.setenv("SEGMENTATION_HTTP_ADDRESS", "[::1]:0")
+    settings = load(users="any")
+    assert settings.deduplication_window == timedelta(hours=12)
+    assert (settings.group_id, settings.users, settings.http_address) == ("segmentation", "any", "[::1]:0")
+
+
+def test_the_contracts_defaults() -> None:
+    settings = load()
+    assert settings.deduplication_window == timedelta(days=7)
+    assert settings.topic_prefix == settings.group_id == "segmentation"
+    assert settings.event_source == "/segmentation"
+    assert settings.record_bytes_max == 262_144
+    assert settings.kafka_bootstrap_servers == "localhost:9092"
+    assert settings.database_url.get_secret_value() == "postgresql://localhost/segmentation"
+    assert settings.http_address == "127.0.0.1:8080"
+
+
+def test_sasl_needs_its_secrets() -> None:
+    with pytest.raises(ConfigurationError, match="SEGMENTATION_KAFKA_SASL_USERNAME and SEGMENTATION_KAFKA_SASL_PASS"):
+        load(kafka_security_protocol="SASL_SSL", kafka_sasl_username="u")
+    assert load(kafka_security_protocol="SASL_SSL", kafka_sasl_username="u", kafka_sasl_password="p")
