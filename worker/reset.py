@@ -43,26 +43,38 @@ async def positions(settings: Settings, topic: str, partition: int, to: str) -> 
 async def relay(settings: Settings, to: Literal["kafka", "database"]) -> tuple[int, int]:
     """Go on publishing after the sequence that Kafka holds, or after the one that PostgreSQL noted.
 
-    Returns the noted sequence and the one to go on after. Raises ConfigurationError while a relay runs.
+    Returns the noted sequence and the one to go on after. Raises ConfigurationError while a worker runs.
     """
     async with _session(settings) as session:
-        if not (await session.row("election_try", LOCK_CLASS, Relay.lock))["leads"]:
-            raise ConfigurationError("A relay is running, so nothing contradicts: stop all workers first")
+        await _require_stopped(session)
         noted: int = (await session.row("relay_read"))["published_sequence"]
         if to == "database":
             await session.fetch("relay_reset", noted, noted)
             return noted, noted
-        sequence = await last_cursor(settings, topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS)) or 0
+        topic = topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS)
+        if topic not in await topics.partitions(settings):
+            raise ConfigurationError(f"Kafka lacks the topic {topic}: run `segmentation topics` first")
+        sequence = await last_cursor(settings, topic) or 0
         await session.fetch("relay_reset", sequence, None)
         return noted, sequence
 
 
 async def ownership(settings: Settings) -> tuple[dict[str, str] | None, dict[str, str]]:
-    """Give the database to the deployment that the settings describe; returns the one before and the one now."""
+    """Give the database to the deployment that the settings describe; returns the one before and the one now.
+
+    Raises ConfigurationError while a worker runs, since it would go on for the deployment before.
+    """
     mine = await deployment.identity(settings)
     async with _session(settings) as session:
+        await _require_stopped(session)
         rows = await session.fetch("deployment_take", *mine.values())
     return (dict(rows[0]) if rows else None), mine
+
+
+async def _require_stopped(session: Session) -> None:
+    """Some worker always leads the relay, so with its lock in hand none runs, and none can begin to publish."""
+    if not (await session.row("election_try", LOCK_CLASS, Relay.lock))["leads"]:
+        raise ConfigurationError("A worker runs on this database: stop all workers first")
 
 
 async def _bounds(settings: Settings, partition: TopicPartition) -> tuple[int, int]:

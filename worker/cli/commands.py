@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from worker.cli.console import EXIT_FAILED, err, failing, out, run
+from worker.cli.console import EXIT_FAILED, err, failing, out, run, write
 
 app = typer.Typer(
     name="segmentation",
@@ -17,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 reset = typer.Typer(help="Decide where to go on when Kafka and PostgreSQL contradict each other.", no_args_is_help=True)
 app.add_typer(reset, name="reset")
@@ -27,8 +28,23 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 def _version(wanted: bool) -> None:
     if wanted:
-        out.print(f"segmentation {version('segmentation')}")
+        try:
+            out.print(f"segmentation {version('segmentation')}")
+        except PackageNotFoundError:
+            out.print("segmentation, from a checkout that is not installed")
         raise typer.Exit
+
+
+def _commands(incomplete: str) -> list[str]:
+    from schemas.commands import COMMANDS
+
+    return [name for name in (*COMMANDS, "-") if name.startswith(incomplete)]
+
+
+def _events(incomplete: str) -> list[str]:
+    from schemas.events import EVENTS
+
+    return [name for name in EVENTS if name.startswith(incomplete)]
 
 
 @app.callback()
@@ -40,7 +56,7 @@ def main(
     """Puts users into segments: commands from Kafka, applied in PostgreSQL, events to Kafka, exactly once."""
 
 
-@app.command("run")
+@app.command("run", epilog="Example: `SEGMENTATION_DATABASE_URL=postgresql://db/segmentation segmentation run`")
 def run_worker() -> None:
     """Run one worker until SIGTERM or SIGINT; start more of them to share the work."""
     from worker.cli import operate
@@ -49,7 +65,7 @@ def run_worker() -> None:
         operate.run_worker()
 
 
-@app.command()
+@app.command(epilog="Example: `segmentation migrate && segmentation topics && segmentation run`")
 def migrate() -> None:
     """Bring the database's schema to this version; safe to run again, and by several at once."""
     from worker.cli import operate
@@ -57,7 +73,7 @@ def migrate() -> None:
     run(operate.migrate())
 
 
-@app.command()
+@app.command(epilog="Example: `SEGMENTATION_TOPIC_PARTITIONS=24 segmentation topics`")
 def topics() -> None:
     """Create the topics that are missing, and check the others."""
     from worker.cli import operate
@@ -65,12 +81,21 @@ def topics() -> None:
     run(operate.topics())
 
 
-@app.command()
+@app.command(
+    epilog="""Example: `segmentation send membership.change '{"user_id": "ada", "add": ["beta"], "ttl": "P7D"}' --wait`
+
+Example: `segmentation send - --wait < commands.jsonl`"""
+)
 def send(
     command_type: Annotated[
-        str, typer.Argument(metavar="TYPE", help="A command such as `membership.change`, or `-` for standard input.")
+        str,
+        typer.Argument(
+            metavar="TYPE",
+            help="A command such as `membership.change`, or `-` for standard input.",
+            autocompletion=_commands,
+        ),
     ],
-    data: Annotated[str | None, typer.Argument(metavar="[JSON]", help="The command's data.")] = None,
+    data: Annotated[str | None, typer.Argument(metavar="JSON", help="The command's data.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for what becomes of it, and print that.")] = False,
     timeout: Wait = 30.0,
     command_id: Annotated[str | None, typer.Option("--id", help="The command's id; a random UUID if none.")] = None,
@@ -78,11 +103,13 @@ def send(
 ) -> None:
     """Send a command, or with `-` a JSON object a line: `{"type": …, "data": …}`, and also id, source, time, …
 
-    Example: `segmentation send membership.change '{"user_id": "u1", "add": ["beta"], "ttl": "P7D"}' --wait`
+    It is checked before it leaves. With --wait, one that was rejected makes the exit code 1.
     """
     from worker.cli import send as sending
 
     if command_type == "-":
+        if data is not None or command_id is not None:
+            raise typer.BadParameter("with `-` the data and the ids are in the lines of standard input")
         good = run(sending.send_lines(source, timeout if wait else None))
     else:
         good = run(sending.send_one(command_type, data, command_id, source, timeout if wait else None))
@@ -90,25 +117,36 @@ def send(
         raise typer.Exit(EXIT_FAILED)
 
 
-@app.command()
+@app.command(epilog="Example: `segmentation watch --user ada --from-beginning`")
 def watch(
     from_beginning: Annotated[bool, typer.Option("--from-beginning", help="Start with the oldest event kept.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
-    user: Annotated[str | None, typer.Option(help="Only events of this user.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line, as always to a pipe.")] = False,
+    user: Annotated[str | None, typer.Option(help="Only events about this user.")] = None,
     segment: Annotated[str | None, typer.Option(help="Only events that name this segment.")] = None,
     event_type: Annotated[
-        str | None, typer.Option("--type", help="Only events of this type, such as command.rejected.")
+        str | None,
+        typer.Option("--type", help="Only events of this type, such as command.rejected.", autocompletion=_events),
     ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many events.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help="End after so many seconds; an error before --count events.")
+    ] = None,
 ) -> None:
     """Print events as they come, until interrupted."""
+    from schemas.events import EVENTS
     from worker.cli import watch as watching
 
-    chosen = watching.Choice(user, segment, event_type)
-    run(watching.watch(chosen, from_beginning=from_beginning, as_json=as_json or not out.is_terminal, count=count))
+    wanted = event_type and event_type.removeprefix("segmentation.").removesuffix(".v1")
+    if wanted and wanted not in EVENTS:
+        raise typer.BadParameter(f"must be one of {', '.join(EVENTS)}", param_hint="--type")
+    chosen = watching.Choice(user, segment, wanted)
+    as_json = as_json or not out.is_terminal
+    good = run(watching.watch(chosen, from_beginning=from_beginning, as_json=as_json, count=count, seconds_max=timeout))
+    if good is False:
+        raise typer.Exit(EXIT_FAILED)
 
 
-@app.command()
+@app.command(epilog="Example: `segmentation query ada --json`")
 def query(
     user_id: Annotated[str, typer.Argument(metavar="USER_ID")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer's data as JSON.")] = False,
@@ -121,7 +159,7 @@ def query(
         raise typer.Exit(EXIT_FAILED)
 
 
-@app.command()
+@app.command(epilog="Example: `segmentation services --directory data`, its lines then pasted into another terminal")
 def services(
     directory: Annotated[
         Path | None, typer.Option(help="Keep the data in this folder; a temporary one if none.")
@@ -130,32 +168,38 @@ def services(
     """Start embedded Kafka and PostgreSQL, print their settings as `export` lines, and stay until interrupted."""
     from worker.local.services import serve
 
-    run(serve(directory, out.print, lambda text: err.print(f"[dim]{text}[/]")))
+    run(serve(directory, write, lambda text: err.print(text, style="dim", markup=False)))
 
 
-@app.command()
+@app.command(epilog="Example: `segmentation demo --keep`, then in another terminal `segmentation watch`")
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Stay up afterwards, to be talked to.")] = False,
 ) -> None:
     """Start everything, tell a small story that shows every command, and leave nothing behind."""
     from worker.cli import demo as showing
 
-    if not run(showing.demo(keep=keep)):
+    good = run(showing.demo(keep=keep))
+    if not (good or (good is None and keep)):
         raise typer.Exit(EXIT_FAILED)
 
 
-@app.command()
+@app.command(epilog="Example: `SEGMENTATION_USERS=any segmentation settings`")
 def settings(
     markdown: Annotated[bool, typer.Option("--markdown", help="Write docs/settings.md's text.")] = False,
 ) -> None:
-    """List all settings: variable, value or default, meaning and unit."""
+    """List all settings: variable, value, default, meaning and unit; secrets are masked."""
     from worker.cli import settings_page
 
     with failing():
-        settings_page.show(as_markdown=markdown)
+        if markdown:
+            write(settings_page.markdown().rstrip("\n"))
+        else:
+            settings_page.listing()
 
 
-@reset.command("positions")
+@reset.command(
+    "positions", epilog="Example: `segmentation reset positions segmentation.membership-commands:0 --to earliest`"
+)
 def reset_positions(
     place: Annotated[str, typer.Argument(metavar="TOPIC:PARTITION")],
     to: Annotated[str, typer.Option("--to", help="`earliest`, `latest` or an offset.")],
@@ -173,7 +217,7 @@ def reset_positions(
     run(operate.reset_positions(topic, int(partition), to))
 
 
-@reset.command("relay")
+@reset.command("relay", epilog="Example: `segmentation reset relay --to kafka`, with all workers stopped")
 def reset_relay(
     to: Annotated[Literal["kafka", "database"], typer.Option("--to", help="Whose word counts on what was published.")],
     yes: Yes = False,
@@ -185,7 +229,7 @@ def reset_relay(
     run(operate.reset_relay(to))
 
 
-@reset.command("deployment")
+@reset.command("deployment", epilog="Example: `segmentation reset deployment`, with all workers stopped")
 def reset_deployment(yes: Yes = False) -> None:
     """Give the database to the Kafka cluster, topic prefix and group that the settings name."""
     from worker.cli import operate

@@ -4,31 +4,68 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import sys
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 from worker.errors import WorkerError
 
 T = TypeVar("T")
 EXIT_FAILED = 1
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+class Output(Console):
+    """A console that leaves it to `failing` to end when its reader has gone away."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while a BrokenPipeError is handled."""
+        raise BrokenPipeError
+
+
+# no emoji: a segment may be called exp:fire:2
+out = Output(soft_wrap=True, highlight=False, emoji=False)
+err = Output(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+
+
+def plain(value: object) -> str:
+    """Other people's text without what a terminal would obey: line breaks, escape sequences and the like."""
+    return "".join(character if character.isprintable() else "�" for character in str(value))
+
+
+def write(line: str) -> None:
+    """A line for programs, on standard output at once and as it is."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def show(rendered: RenderableType) -> None:
+    """A table and the like, which keeps to the terminal's width; lines are left to the terminal to wrap."""
+    out.print(rendered, soft_wrap=False)
+
+
+def complain(text: str) -> None:
+    """Say what went wrong, a line of its own for each problem."""
+    for line in text.splitlines():
+        err.print(Text.assemble(("error: ", "bold red"), plain(line)))
 
 
 @contextlib.contextmanager
 def failing() -> Iterator[None]:
-    """Errors that are meant for a person become their text and exit code 1."""
+    """Errors that are meant for a person become their text and exit code 1; a reader that went away ends us quietly."""
     try:
         yield
     except WorkerError as error:
-        for line in str(error).splitlines():
-            err.print(f"[bold red]error:[/] {_plain(line)}")
+        complain(str(error))
         raise typer.Exit(EXIT_FAILED) from error
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail again
+        raise typer.Exit from None
 
 
 def run(work: Coroutine[Any, Any, T]) -> T | None:
@@ -55,8 +92,3 @@ async def _until_signalled(work: Coroutine[Any, Any, T]) -> T | None:
         if not signalled:
             raise
         return None
-
-
-def _plain(text: str) -> str:
-    """Square brackets in other people's text are no markup."""
-    return text.replace("[", r"\[")

@@ -6,30 +6,34 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
+import shutil
 import signal
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from rich.markup import escape
+from rich.padding import Padding
 from rich.rule import Rule
+from rich.text import Text
 
 from schemas.topics import Topic, topic_name
 from worker import migrations, topics
-from worker.cli.console import err, out
+from worker.cli.console import complain, out, show
 from worker.cli.query import ask
 from worker.cli.render import line, short_type, snapshot
 from worker.cli.send import Prepared, Sender, make
-from worker.cli.story import Scene, scenes
-from worker.cli.tail import Tail, tail
+from worker.cli.story import REPEATED_ID, Scene, scenes
+from worker.cli.tail import Event, Tail, tail
 from worker.errors import ConfigurationError
-from worker.local.guarded import Command, guarded
+from worker.local.guarded import Command, Process, guarded
 from worker.local.server import HOST, free_port
-from worker.local.services import Services, embedded
+from worker.local.services import embedded
 from worker.settings import ENV_PREFIX, Settings, load
 
 SOURCE = "/demo"
@@ -40,139 +44,172 @@ READY_SECONDS_MAX = 60.0
 
 async def demo(*, keep: bool) -> bool:
     """Tell the story; False where a scene had no outcome."""
-    out.print(Rule("segmentation: commands from Kafka, applied in PostgreSQL, events to Kafka, exactly once"))
+    show(Rule("segmentation"))
     async with embedded(say=_say) as services:
-        address = f"{HOST}:{free_port()}"
         settings = load(
+            _env_prefix=f"{ENV_PREFIX}DEMO_",  # what the shell has for another deployment is not for this one
             kafka_bootstrap_servers=services.kafka_bootstrap_servers,
             database_url=services.database_url,
-            http_address=address,
+            http_address=f"{HOST}:{free_port()}",
             topic_partitions=3,
         )
         _say("creating the schema and the topics")
         await asyncio.gather(migrations.upgrade(settings), topics.ensure(settings))
         _say("starting a worker")
-        async with _worker(settings):
-            good = await _tell(settings)
-            await _show_users(settings)
-            _suggest(services, address, keep=keep)
-            if keep:
-                await asyncio.Event().wait()
+        async with _worker(settings) as process:
+            good = await Telling(settings).tell()
+            if not good:
+                complain(f"the story broke off; the end of the worker's log:\n{process.tail()}")
+            await _suggest(settings, keep=keep and good)
     return good
 
 
-async def _tell(settings: Settings) -> bool:
-    good = True
-    async with tail(settings) as reading, Sender(settings) as sender:
-        for scene in scenes(datetime.now(UTC)):
-            good = await _play(scene, settings, reading, sender) and good
-        return await _await(reading, set(), {"segment.populated"}) and good
+class Telling:
+    """One telling of the story."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._causes: Counter[str] = Counter()
+        self._types: set[str] = set()
 
-async def _play(scene: Scene, settings: Settings, reading: Tail, sender: Sender) -> bool:
-    """Send what the scene has, and print events until its outcome is among them."""
-    if scene.caption:
-        out.print(f"\n[bold cyan]{escape(scene.caption)}[/]")
-    if scene.raw is not None:
-        out.print(f"  [dim]>[/] {escape(scene.raw.decode())}")
-        topic = topic_name(settings.topic_prefix, Topic.MEMBERSHIP_COMMANDS)
-        await sender.send_raw(topic, Prepared("raw", "membership.change", b"ada", scene.raw, []))
-        return await _await(reading, set(), {"command.rejected"})
-    out.print(f"  [dim]>[/] segmentation send {scene.type} [green]'{escape(json.dumps(scene.data))}'[/]")
-    command = make({"type": scene.type, "data": scene.data, "id": scene.id}, SOURCE)
-    await sender.send(command)
-    await sender.flush()
-    if scene.is_repeated:
-        return True
-    return await _await(reading, {command.id}, set())
+    async def tell(self) -> bool:
+        """Play all scenes and show what they have led to; False as soon as one has no outcome."""
+        async with tail(self._settings) as reading, Sender(self._settings) as sender:
+            for scene in scenes(datetime.now(UTC)):
+                if not await self._play(scene, reading, sender):
+                    return False
+            if not await self._await(reading, set(), {"segment.populated"}):
+                return False
+        out.print("\n[bold cyan]In the end[/]")
+        for user_id in USERS:
+            event = await ask(self._settings, user_id, OUTCOME_SECONDS_MAX)
+            if event is None:
+                return False
+            show(Padding(snapshot(event), (0, 0, 0, 2)))
+        return self._causes[REPEATED_ID] == 1
 
+    async def _play(self, scene: Scene, reading: Tail, sender: Sender) -> bool:
+        """Send what the scene has, and print events until its outcome is among them."""
+        if scene.caption:
+            out.print(Text("\n" + scene.caption, "bold cyan"))
+        if scene.raw is not None:
+            out.print(Text.assemble(("  record ", "dim"), scene.raw.decode()))
+            topic = topic_name(self._settings.topic_prefix, Topic.MEMBERSHIP_COMMANDS)
+            await sender.send_raw(topic, Prepared("raw", "membership.change", b"ada", scene.raw, []))
+            self._types.discard("command.rejected")
+            return await self._await(reading, set(), {"command.rejected"})
+        command = make({"type": scene.type, "data": scene.data, "id": scene.id}, SOURCE)
+        identity = f" --id {scene.id}" if scene.id else ""
+        typed = f"segmentation send {scene.type} {shlex.quote(json.dumps(scene.data))}{identity}"
+        for _ in range(2 if scene.id else 1):
+            out.print(Text.assemble(("  $ ", "dim"), typed))
+            await sender.send(command)
+        await sender.flush()
+        return await self._await(reading, {command.id}, set())
 
-async def _await(reading: Tail, causes: set[str], types: set[str]) -> bool:
-    """Print events until one has such a cause, or is of such a type."""
-    try:
-        async with asyncio.timeout(OUTCOME_SECONDS_MAX):
-            while True:
-                found = False
-                for event in await reading.poll():
-                    out.print("  [dim]<[/] " + line(event).replace("\n", "\n    "))
-                    found = found or event.get("causationid") in causes or short_type(event) in types
-                if found:
-                    return True
-    except TimeoutError:
-        err.print(f"[bold red]no outcome within {OUTCOME_SECONDS_MAX:.0f} s[/]")
+    async def _await(self, reading: Tail, causes: set[str], types: set[str]) -> bool:
+        """Print events until one has such a cause, or is of such a type."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OUTCOME_SECONDS_MAX):
+                found = bool(self._types & types)  # it may have come while another was awaited
+                while not found:
+                    for event in await reading.poll():
+                        _print(event)
+                        self._causes[str(event.get("causationid"))] += 1
+                        self._types.add(short_type(event))
+                        found = found or event.get("causationid") in causes or short_type(event) in types
+                return True
+        complain(f"no outcome within {OUTCOME_SECONDS_MAX:.0f} s")
         return False
 
 
-async def _show_users(settings: Settings) -> None:
-    out.print("\n[bold cyan]In the end[/]")
-    for user_id in USERS:
-        event = await ask(settings, user_id, OUTCOME_SECONDS_MAX)
-        if event is not None:
-            out.print(snapshot(event))
+def _print(event: Event) -> None:
+    if short_type(event) == "membership.snapshot":
+        show(Padding(snapshot(event), (0, 0, 0, 4)))
+    else:
+        for number, text in enumerate(line(event).split("\n")):
+            out.print(Text.assemble(("    " if number else "  → ", "dim"), text))
 
 
-def _suggest(services: Services, address: str, *, keep: bool) -> None:
-    out.print(Rule())
+async def _suggest(settings: Settings, *, keep: bool) -> None:
+    """What to try next; with `keep` it stays up for that until cancelled."""
+    show(Rule())
     if not keep:
         out.print(
-            "[bold]Next[/]: `make demo KEEP=1` (or `segmentation demo --keep`) stays up and tells how to talk to it;"
+            "[bold]Next[/]  `segmentation demo --keep` (or `make demo KEEP=1`) stays up and says how to talk to it."
         )
-        out.print("README.md goes through each use; docs/contract-reference.md has every command and event.")
+        out.print("      README.md goes through each use; docs/contract-reference.md has every command and event.")
         return
-    out.print("It stays up until Ctrl-C. In another terminal, in this folder:\n")
-    out.print("  . .venv/bin/activate")
-    out.print(f"  export {ENV_PREFIX}KAFKA_BOOTSTRAP_SERVERS={services.kafka_bootstrap_servers}")
-    out.print(f"  export {ENV_PREFIX}DATABASE_URL={services.database_url}\n")
-    out.print("  segmentation watch")
-    out.print("""  segmentation send membership.change '{"user_id": "grace", "add": ["beta"]}' --wait""", markup=False)
-    out.print("  segmentation query grace")
-    out.print(f"  curl http://{address}/metrics")
+    out.print("[bold]It stays up until Ctrl-C.[/] In another terminal, in this folder:\n")
+    lines = (
+        ". .venv/bin/activate",
+        f"export {ENV_PREFIX}KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers}",
+        f"export {ENV_PREFIX}DATABASE_URL={settings.database_url.get_secret_value()}",
+        "",
+        "segmentation watch --from-beginning",
+        """segmentation send membership.change '{"user_id": "grace", "add": ["beta"], "ttl": "PT30S"}' --wait""",
+        "segmentation query grace",
+        f"curl http://{settings.http_address}/metrics",
+    )
+    for text in lines:
+        out.print(Text("  " + text))
+    await asyncio.Event().wait()
 
 
 @contextlib.asynccontextmanager
-async def _worker(settings: Settings) -> AsyncIterator[None]:
-    """A worker process that ends with this one, after it was ready."""
-    url = settings.database_url.get_secret_value()
-    environment = {
-        f"{ENV_PREFIX}KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        f"{ENV_PREFIX}DATABASE_URL": url,
-        f"{ENV_PREFIX}HTTP_ADDRESS": settings.http_address,
-        f"{ENV_PREFIX}LOG_FORMAT": "json",
-    }
-    with tempfile.TemporaryDirectory(prefix="segmentation-worker-") as folder:
+async def _worker(settings: Settings) -> AsyncIterator[Process]:
+    """A worker process that is ready, and ends with this one, however this one ends."""
+    folder = Path(tempfile.mkdtemp(prefix="segmentation-worker-"))
+    try:
         async with guarded() as guard:
+            guard.remove_at_end(folder)
             process = await guard.start(
                 Command(
                     name="worker",
                     arguments=[sys.executable, "-m", "worker", "run"],
-                    log=Path(folder) / "worker.log",
+                    log=folder / "worker.log",
                     directory=Path.cwd(),
                     end_signal=signal.SIGTERM,
-                    environment=environment,
+                    environment=_environment(settings),
                 )
             )
-            ready = asyncio.create_task(_ready(settings.http_address))
-            parts: set[asyncio.Future[Any]] = {ready, process.exit}
-            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED, timeout=READY_SECONDS_MAX)
-            if not ready.done():
-                ready.cancel()
-                raise ConfigurationError(f"The worker did not start; the end of its log:\n{process.tail()}")
-            yield
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGTERM)
-            await asyncio.wait({process.exit}, timeout=READY_SECONDS_MAX)
+            await _ready(settings.http_address, process)
+            yield process
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # if the guard was killed, or never started
 
 
-async def _ready(address: str) -> None:
-    """Wait until /readyz says so."""
-    async with aiohttp.ClientSession() as session:
+def _environment(settings: Settings) -> dict[str, str]:
+    """The worker's; the shell's own settings are emptied, which counts as not set."""
+    return {name: "" for name in os.environ if name.upper().startswith(ENV_PREFIX)} | {
+        f"{ENV_PREFIX}KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        f"{ENV_PREFIX}DATABASE_URL": settings.database_url.get_secret_value(),
+        f"{ENV_PREFIX}HTTP_ADDRESS": settings.http_address,
+        f"{ENV_PREFIX}LOG_FORMAT": "json",
+    }
+
+
+async def _ready(address: str, process: Process) -> None:
+    """Wait until /readyz says so; raises ConfigurationError with the worker's log where it does not come to that."""
+    ready = asyncio.create_task(_answers(f"http://{address}/readyz"))
+    try:
+        waited: set[asyncio.Future[Any]] = {ready, process.exit}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED, timeout=READY_SECONDS_MAX)
+        if not ready.done():
+            raise ConfigurationError(f"The worker did not start; the end of its log:\n{process.tail()}")
+    finally:
+        ready.cancel()
+
+
+async def _answers(url: str) -> None:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         while True:
-            with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(f"http://{address}/readyz") as answer:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with session.get(url) as answer:
                     if answer.status == 200:
                         return
             await asyncio.sleep(0.05)
 
 
 def _say(text: str) -> None:
-    out.print(f"[dim]{escape(text)} …[/]")
+    out.print(Text(f"{text} …", "dim"))

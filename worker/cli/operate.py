@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import Literal
 
+from rich.markup import escape
+
 from worker import app, logs, migrations, reset
 from worker import topics as kafka_topics
 from worker.cli.console import out
@@ -34,7 +36,7 @@ async def migrate() -> None:
     """Apply what is missing."""
     applied = await migrations.upgrade(load())
     for revision in applied:
-        out.print(f"applied {revision}")
+        out.print(f"[green]applied[/] {revision}")
     if not applied:
         out.print("the database is up to date")
 
@@ -43,25 +45,25 @@ async def topics() -> None:
     """Create what is missing."""
     settings = load()
     created = await kafka_topics.ensure(settings)
-    for name in created:
-        out.print(f"created {name}")
-    out.print(f"all topics of {settings.topic_prefix} are as they must be")
+    for name, partitions in sorted((await kafka_topics.partitions(settings)).items()):
+        done = "[green]created[/]" if name in created else "[dim]was there[/]"
+        out.print(f"{done}  {name}  [dim]{partitions} partition{'' if partitions == 1 else 's'}[/]")
 
 
 async def reset_positions(topic: str, partition: int, to: str) -> None:
     """Move a partition."""
     before, after = await reset.positions(load(), topic, partition, to)
-    out.print(f"{topic}:{partition} is read on from offset {after} (before: {'none' if before is None else before})")
+    out.print(f"{topic}:{partition}: next offset {'none' if before is None else before} → [bold]{after}[/]")
 
 
 async def reset_relay(to: Literal["kafka", "database"]) -> None:
     """Move the relay."""
-    noted, sequence = await reset.relay(load(), to)
-    out.print(f"the relay goes on after sequence {sequence} (PostgreSQL had noted {noted})")
+    before, after = await reset.relay(load(), to)
+    out.print(f"relay: goes on after sequence {before} → [bold]{after}[/]")
 
 
 async def reset_deployment() -> None:
     """Take the database over."""
-    before, now = await reset.ownership(load())
-    for name, value in now.items():
-        out.print(f"{name} {value} (before: {before[name] if before else 'none'})")
+    before, after = await reset.ownership(load())
+    for name, value in after.items():
+        out.print(f"{name}: {escape(before[name]) if before else 'none'} → [bold]{escape(value)}[/]")

@@ -7,19 +7,24 @@ import json
 from uuid import uuid4
 
 from schemas.envelope import qualified
-from worker.cli.console import err, out
+from schemas.topics import Topic
+from worker.cli.console import complain, err, show, write
 from worker.cli.render import line, snapshot
 from worker.cli.send import Sender, make
 from worker.cli.tail import Event, Tail, tail
 from worker.settings import Settings, load
 
+SOURCE = "/segmentation/query"
+
 
 async def ask(settings: Settings, user_id: str, timeout: float) -> Event | None:
     """The worker's `membership.snapshot`, or its rejection, or None where none came in time."""
     command = make(
-        {"type": "membership.query", "data": {"user_id": user_id}, "id": str(uuid4())}, "/segmentation/query"
+        {"type": "membership.query", "data": {"user_id": user_id}, "id": str(uuid4())},
+        SOURCE,
+        settings.record_bytes_max,
     )
-    async with tail(settings) as reading, Sender(settings) as sender:
+    async with tail(settings, (Topic.REPLIES, Topic.REJECTIONS)) as reading, Sender(settings) as sender:
         await sender.send(command)
         await sender.flush()
         try:
@@ -33,15 +38,15 @@ async def query(user_id: str, timeout: float, *, as_json: bool) -> bool:
     """Print the answer; False where there was none."""
     event = await ask(load(), user_id, timeout)
     if event is None:
-        err.print(f"no answer within {timeout:g} s: does a worker run? See its log and /readyz")
+        complain(f"no answer within {timeout:g} s: does a worker run? See its log and /readyz, then ask again")
         return False
     if event["type"] != qualified("membership.snapshot"):
         err.print(line(event))
         return False
     if as_json:
-        out.print(json.dumps(event["data"], ensure_ascii=False), markup=False)
+        write(json.dumps(event["data"], ensure_ascii=False))
     else:
-        out.print(snapshot(event))
+        show(snapshot(event))
     return True
 
 

@@ -1,18 +1,38 @@
-"""Events as lines that a person enjoys reading."""
+"""Events as lines that a person enjoys reading. What an event says is shown, never obeyed: no markup, no escapes."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from rich.markup import escape
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from schemas.envelope import qualified
+from worker.cli.console import plain
 from worker.cli.tail import Event
 
-RECORD_CHARACTERS_SHOWN_MAX = 60
+RECORD_BYTES_SHOWN_MAX = 120
+DETAIL_CHARACTERS_MAX = 80
+INDENT = " " * 14
+"""What follows an event's first line stands below its text, not below its time."""
+REASONS = {
+    "command": "",
+    "rollout": "by its percent",
+    "expiry": "expired",
+    "segment_deleted": "as the segment was deleted",
+    "user_registered": "registered",
+    "user_forgotten": "and is forgotten",
+}
+CAUSES = {"rollout": "rollout", "segment_deleted": "deletion"}
+
+Styled = tuple[str, str]
 
 
 def short_type(event: Event) -> str:
@@ -20,38 +40,39 @@ def short_type(event: Event) -> str:
     return str(event.get("type", "?")).removeprefix("segmentation.").removesuffix(".v1")
 
 
-def line(event: Event) -> str:
-    """One event, in rich's markup."""
-    data, name = event.get("data", {}), short_type(event)
-    when = f"[dim]{_time(event.get('time'))}[/]"
-    match name:
-        case "membership.changed":
-            return f"{when}  [bold]{escape(data['user_id'])}[/]  {_changes(data)}  [dim]{data['reason']}[/]"
-        case "command.rejected":
-            return f"{when}  [bold red]rejected[/] [red]{data['code']}[/]: {escape(data['message'])}{_errors(data)}"
-        case "segment.populated":
-            return (
-                f"{when}  [bold magenta]{data['segment']}[/] is through with its {data['cause']}: "
-                f"{data['entered']} entered, {data['exited']} exited"
-            )
-        case "segment.created" | "segment.updated" | "segment.deleted":
-            return f"{when}  segment [bold magenta]{data['segment']}[/] {name.rpartition('.')[2]}{_details(data)}"
-        case "membership.snapshot":
-            names = ", ".join(escape(item["segment"]) for item in data["segments"])
-            return f"{when}  [bold]{escape(data['user_id'])}[/]  is in {names or 'no segment'}  [dim]answer[/]"
-        case _:
-            return f"{when}  {escape(name)} {escape(str(data))}"
+def line(event: Event) -> Text:
+    """One event; what is of no known form is shown as it is."""
+    data: Any = event.get("data")
+    try:
+        said = FORMS[short_type(event)](data)
+    except (KeyError, TypeError, ValueError, AttributeError):  # not ours, or newer than this
+        said = [(short_type(event), "bold"), ("  " + json.dumps(data, ensure_ascii=False), "")]
+    text = Text.assemble((_clock(event.get("time")), "dim"), "  ")
+    for part, style in said:
+        head, *others = part.split("\n")
+        text.append(plain(head), style)
+        for other in others:
+            text.append("\n" + INDENT + plain(other), style)
+    text.rstrip()
+    return text
 
 
-def snapshot(event: Event) -> Table:
+def snapshot(event: Event) -> RenderableType:
     """The answer to a query, as a table."""
     data = event["data"]
-    table = Table(title=f"{escape(data['user_id'])}: {len(data['segments'])} active segments", title_justify="left")
-    for column in ("segment", "origin", "since", "expires"):
-        table.add_column(column)
+    count = len(data["segments"])
+    title = Text.assemble(
+        (plain(data["user_id"]), "bold"), " is in ", _count(count, "segment") if count else "no segment"
+    )
+    if not count:
+        return title
+    table = Table(title=title, title_justify="left", title_style="none", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("segment", "by", "since", "until"):
+        table.add_column(column, header_style="dim", overflow="fold")
     for item in data["segments"]:
-        expires = _moment(item["expires_at"]) if item["expires_at"] else "never"
-        table.add_row(f"[magenta]{item['segment']}[/]", item["origin"], _moment(item["since"]), expires)
+        until = Text(_moment(item["expires_at"]), "yellow") if item["expires_at"] else Text("for good", "dim")
+        segment = Text(plain(item["segment"]), "magenta")
+        table.add_row(segment, plain(item["origin"]), _moment(item["since"]), until)
     return table
 
 
@@ -65,38 +86,100 @@ def is_unchanged(event: Event) -> bool:
     )
 
 
-def _changes(data: dict[str, Any]) -> str:
-    parts = [f"[green]+{item['segment']}[/]{_until(item)}" for item in data["entered"]]
-    parts += [f"[red]-{item['segment']}[/]" for item in data["exited"]]
-    parts += [f"[yellow]~{item['segment']}[/]{_until(item)}" for item in data["renewed"]]
-    parts += [f"[dim]={name}[/]" for name in data["unchanged"]]
-    return " ".join(parts) or "[dim]no memberships touched[/]"
+def _membership(data: dict[str, Any]) -> list[Styled]:
+    return [(data["user_id"], "bold"), ("  ", ""), *_changes(data)]
 
 
-def _until(item: dict[str, Any]) -> str:
-    return f" [dim]until {_moment(item['expires_at'])}[/]" if item["expires_at"] else ""
+def _answer(data: dict[str, Any]) -> list[Styled]:
+    names = ", ".join(item["segment"] for item in data["segments"])
+    return [(data["user_id"], "bold"), ("  is in ", ""), (names or "no segment", "magenta")]
 
 
-def _details(data: dict[str, Any]) -> str:
-    parts = [f"{name} {data[name]!r}" for name in ("description", "owner") if data.get(name) is not None]
-    if data.get("tags"):
-        parts.append("tags " + ", ".join(data["tags"]))
-    if data.get("percent") is not None:
-        parts.append(f"{data['percent']} %")
-    return f"  [dim]{escape('; '.join(parts))}[/]" if parts else ""
+def _segment(verb: str, style: str) -> Callable[[dict[str, Any]], list[Styled]]:
+    return lambda data: [(data["segment"], "bold magenta"), ("  segment ", ""), (verb, style), *_details(data)]
 
 
-def _errors(data: dict[str, Any]) -> str:
-    lines = "".join(f"\n    [red]{escape(item['field'])}[/]: {escape(item['message'])}" for item in data["errors"])
+def _populated(data: dict[str, Any]) -> list[Styled]:
+    counts = [f"{data[word]:,} {word}" for word in ("entered", "exited") if data[word]] or ["nobody was in it"]
+    cause = CAUSES.get(data["cause"], data["cause"])
+    return [(data["segment"], "bold magenta"), (f"  {cause} complete: {', '.join(counts)}", "")]
+
+
+def _published(data: dict[str, Any]) -> list[Styled]:
+    return [(f"{data['year']}-{data['month']:02}", "bold"), (f"  report published: {data['link']}", "")]
+
+
+def _failed(data: dict[str, Any]) -> list[Styled]:
+    why = f"  report failed, {data['code']}: {data['message']}"
+    return [(f"{data['year']}-{data['month']:02}", "bold"), (why, "red")]
+
+
+def _changes(data: dict[str, Any]) -> list[Styled]:
+    parts: list[Styled] = []  # each with the space before the next one
+    for sign, style, items in (("+", "green", data["entered"]), ("~", "yellow", data["renewed"])):
+        for item in items:
+            parts += [(f"{sign}{item['segment']} ", style)]
+            if item["expires_at"]:
+                parts += [(f"until {_moment(item['expires_at'])} ", "dim")]
+    parts += [(f"-{item['segment']} ", "red") for item in data["exited"]]
+    parts += [(f"={name} ", "dim") for name in data["unchanged"]]
+    if data["unchanged"]:
+        parts.append(("as before ", "dim"))
+    reason = REASONS.get(data["reason"], data["reason"])
+    return [*parts, (reason or ("" if parts else "nothing to change"), "dim" if parts else "")]
+
+
+def _details(data: dict[str, Any]) -> list[Styled]:
+    parts = [_cut(data["description"])] if data.get("description") else []
+    parts += [f"owner {_cut(data['owner'])}"] if data.get("owner") else []
+    parts += [f"tags {_cut(', '.join(data['tags']))}"] if data.get("tags") else []
+    parts += [f"{data['percent']} % of all users"] if data.get("percent") is not None else []
+    return [("  " + " · ".join(parts), "dim")] if parts else []
+
+
+def _rejected(data: dict[str, Any]) -> list[Styled]:
+    parts = [("rejected ", "bold red"), (data["code"], "red"), (f"  {data['message']}", "")]
+    errors = data["errors"]
+    if len(errors) == 1 and errors[0]["message"] in data["message"]:
+        errors = []
+    for item in errors:
+        parts += [(f"\n{item['field']}", "red"), (f" {item['message']}", "")]
     if not data.get("command_type") and data.get("record"):
-        shown = base64.b64decode(data["record"])[:RECORD_CHARACTERS_SHOWN_MAX].decode(errors="replace")
-        lines += f"\n    [dim]the record begins with {escape(shown)!s}[/]"
-    return lines
+        with contextlib.suppress(ValueError):
+            head = base64.b64decode(data["record"])[:RECORD_BYTES_SHOWN_MAX].decode(errors="replace")
+            parts.append((f"\nthe record: {_cut(plain(head))}", "dim"))
+    return parts
 
 
-def _time(text: str | None) -> str:
-    return datetime.fromisoformat(text).astimezone().strftime("%H:%M:%S.%f")[:-3] if text else "--:--:--.---"
+def _cut(text: str) -> str:
+    return text if len(text) <= DETAIL_CHARACTERS_MAX else text[: DETAIL_CHARACTERS_MAX - 1] + "…"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _clock(text: object) -> str:
+    """Local time of day, milliseconds."""
+    with contextlib.suppress(ValueError, TypeError):
+        return datetime.fromisoformat(text).astimezone().strftime("%H:%M:%S.%f")[:-3]  # type: ignore[arg-type]
+    return "--:--:--.---"
 
 
 def _moment(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Local date and time of day, without what is zero."""
+    moment = datetime.fromisoformat(text).astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00").removesuffix(" 00:00")
+
+
+FORMS: dict[str, Callable[[dict[str, Any]], list[Styled]]] = {
+    "segment.created": _segment("created", "green"),
+    "segment.updated": _segment("updated", "yellow"),
+    "segment.deleted": _segment("deleted", "red"),
+    "segment.populated": _populated,
+    "membership.changed": _membership,
+    "membership.snapshot": _answer,
+    "command.rejected": _rejected,
+    "report.published": _published,
+    "report.failed": _failed,
+}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import sys
+import re
+import shlex
 from datetime import timedelta
 from typing import Any
 
 import isodate
 from pydantic import SecretStr
-from rich.markup import escape
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
-from worker.cli.console import out
+from worker.cli.console import out, plain, show, write
 from worker.settings import ENV_PREFIX, Settings, load
+
+HIDDEN = "***"
 
 
 def markdown() -> str:
@@ -33,19 +37,31 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def show(*, as_markdown: bool) -> None:
-    """Print all settings, and which of them the environment sets; raises ConfigurationError for a wrong one."""
-    if as_markdown:
-        sys.stdout.write(markdown())
-        return
+def listing() -> None:
+    """Print all settings; raises ConfigurationError for a wrong one. To a program, a shell's assignment a line."""
     settings = load()
-    table = Table("variable", "value", "meaning", show_lines=False)
+    if out.is_terminal:
+        show(_table(settings))
+        out.print("[bold green]green[/][dim]: set by the environment; secrets are not shown[/]")
+        return
+    for name in Settings.model_fields:
+        write(f"{ENV_PREFIX}{name.upper()}={shlex.quote(_text(getattr(settings, name)))}")
+
+
+def _table(settings: Settings) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("variable", "value", "default", "meaning"):
+        table.add_column(column, header_style="dim", overflow="fold")
     for name, field in Settings.model_fields.items():
-        style = "bold green" if name in settings.model_fields_set else "dim"
-        value = escape(_text(getattr(settings, name)))
-        table.add_row(f"{ENV_PREFIX}{name.upper()}", f"[{style}]{value or 'none'}[/]", escape(field.description or ""))
-    out.print(table)
-    out.print("[dim]bold green: from the environment[/]")
+        value, default = _text(getattr(settings, name)), _text(field.get_default())
+        style = "bold green" if name in settings.model_fields_set else ""
+        table.add_row(
+            f"{ENV_PREFIX}{name.upper()}",
+            Text(plain(value) or "none", style or ("" if value else "dim")),
+            Text("" if value == default else default or "none", "dim"),
+            Text(field.description or "", "dim"),
+        )
+    return table
 
 
 def _text(value: Any) -> str:
@@ -61,10 +77,11 @@ def _text(value: Any) -> str:
 
 
 def _without_password(secret: str) -> str:
-    """A URL without its password; any other secret not at all."""
+    """A URL without its passwords, also those among its parameters; any other secret not at all."""
     scheme, separator, rest = secret.partition("://")
     if not separator:
-        return "***"
+        return HIDDEN
     credentials, at, host = rest.rpartition("@")
-    user = credentials.partition(":")
-    return f"{scheme}://{user[0]}{':***' if user[1] else ''}{at}{host}"
+    user, colon, _ = credentials.partition(":")
+    host = re.sub(r"(?i)([?&][^=&]*pass[^=&]*=)[^&]*", rf"\1{HIDDEN}", host)
+    return f"{scheme}://{user}{colon and ':' + HIDDEN}{at}{host}"

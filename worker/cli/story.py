@@ -6,27 +6,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from schemas.commands import CommandType
+
+REPEATED_ID = "order-4711"
+"""The id of the command that is sent twice and must be applied once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A caption, and a command (`type`, `data`) or a raw value that is none; `repeats` is the id of an earlier one."""
+    """A caption, and a command (`type`, `data`), sent twice if it has an id, or a raw value that is no good command."""
 
     caption: str
-    type: str | None = None
+    type: CommandType | None = None
     data: dict[str, Any] | None = None
     raw: bytes | None = None
     id: str | None = None
-    is_repeated: bool = False
 
 
 def scenes(now: datetime) -> list[Scene]:
     """Every command once or more, and what is refused."""
-    return [*_changes(now), *_refusals(), *_farewells()]
+    return [*_beginnings(), *_changes(now), *_refusals(), *_farewells()]
 
 
-def _changes(now: datetime) -> list[Scene]:
-    new_year = datetime(now.year + 1, 1, 1, tzinfo=UTC).isoformat()
-    change = "membership.change"
+def _beginnings() -> list[Scene]:
     return [
         Scene(
             "A product team makes two segments",
@@ -37,29 +39,29 @@ def _changes(now: datetime) -> list[Scene]:
         Scene("… and says more about one of them", "segment.update", {"segment": "discount-30", "owner": "sales"}),
         Scene("Users become known", "user.register", {"user_id": "ada"}),
         Scene("", "user.register", {"user_id": "grace"}),
-        Scene("A user joins, for as long as it likes", change, {"user_id": "ada", "add": ["beta"]}),
+    ]
+
+
+def _changes(now: datetime) -> list[Scene]:
+    new_year = datetime(now.year + 1, 1, 1, tzinfo=UTC).isoformat().replace("+00:00", "Z")
+    return [
+        Scene("A user joins, for good", "membership.change", {"user_id": "ada", "add": ["beta"]}),
         Scene(
-            "… for two months, and until the new year",
-            change,
+            "… another for two months, and until the new year",
+            "membership.change",
             {
                 "user_id": "grace",
                 "add": [{"segment": "beta", "ttl": "P2M"}, {"segment": "discount-30", "expires_at": new_year}],
             },
         ),
         Scene(
-            "One command adds and removes",
-            change,
+            "One command adds and removes. It is sent twice, as a producer's retry does, and applied once",
+            "membership.change",
             {"user_id": "ada", "add": ["discount-30"], "remove": ["beta"]},
-            id="order-4711",
+            id=REPEATED_ID,
         ),
-        Scene(
-            "The same command again, as a producer's retry sends it: nothing is applied, nothing is said",
-            change,
-            {"user_id": "ada", "add": ["discount-30"], "remove": ["beta"]},
-            id="order-4711",
-            is_repeated=True,
-        ),
-        Scene("What is there already is no error", change, {"user_id": "ada", "add": ["discount-30"]}),
+        Scene("What is there already is no error", "membership.change", {"user_id": "ada", "add": ["discount-30"]}),
+        Scene("Anyone may ask", "membership.query", {"user_id": "grace"}),
     ]
 
 
@@ -71,18 +73,18 @@ def _refusals() -> list[Scene]:
             {"user_id": "ada", "add": ["beta", "betta", "discount-3O"]},
         ),
         Scene(
-            "A field that does not exist is refused, so that nobody stays in a segment for ever by mistake",
-            raw=b'{"specversion":"1.0","id":"month","source":"/demo","type":"segmentation.membership.change.v1",'
-            b'"data":{"user_id":"ada","add":["beta"],"month":2}}',
+            "An unknown field is refused, so that nobody stays in a segment for ever by mistake",
+            raw=b'{"specversion": "1.0", "id": "1", "source": "/demo", "type": "segmentation.membership.change.v1",'
+            b' "data": {"user_id": "ada", "add": ["beta"], "month": 2}}',
         ),
-        Scene("What is no command at all is said to be none", raw=b"hello?"),
+        Scene("What is no command at all holds nothing up", raw=b"hello?"),
     ]
 
 
 def _farewells() -> list[Scene]:
     return [
-        Scene("Anyone may ask", "membership.query", {"user_id": "grace"}),
         Scene("A segment goes, and all its members leave it", "segment.delete", {"segment": "beta"}),
         Scene("Its name is free at once", "segment.create", {"segment": "beta", "description": "the next one"}),
+        Scene("", "membership.change", {"user_id": "grace", "add": ["beta"]}),
         Scene("A user who asks for it is forgotten", "user.forget", {"user_id": "ada"}),
     ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 
-from worker.cli.console import err, out
+from worker.cli.console import err, out, write
 from worker.cli.render import line, short_type
 from worker.cli.tail import Event, tail
 from worker.settings import load
@@ -13,7 +14,7 @@ from worker.settings import load
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which events to print; None stands for all."""
+    """Which events to print; None stands for all. A rejection is its command's key's: a user's or a segment's."""
 
     user: str | None
     segment: str | None
@@ -21,34 +22,50 @@ class Choice:
 
     def takes(self, event: Event) -> bool:
         """Whether the event is one of them."""
-        data = event.get("data", {})
-        if self.event_type is not None and short_type(event) != self.event_type.removeprefix("segmentation."):
+        name = short_type(event)
+        if self.event_type is not None and name != self.event_type:
             return False
-        if self.user is not None and data.get("user_id") != self.user:
+        data = event.get("data")
+        if not isinstance(data, dict):
+            return self.user is None and self.segment is None
+        key = event.get("partitionkey") if name == "command.rejected" else None
+        if self.user is not None and self.user not in (data.get("user_id"), key):
             return False
-        return self.segment is None or self.segment in _segments(data)
+        return self.segment is None or self.segment == key or self.segment in _segments(data)
 
 
-async def watch(choice: Choice, *, from_beginning: bool, as_json: bool, count: int | None) -> None:
-    """Print until interrupted, or until `count` events were printed."""
+async def watch(
+    choice: Choice, *, from_beginning: bool, as_json: bool, count: int | None, seconds_max: float | None
+) -> bool:
+    """Print until interrupted, or until so many events or seconds; False where the seconds ended before the count."""
     left = count
     async with tail(load(), from_beginning=from_beginning) as reading:
-        if not as_json:
+        if err.is_terminal:
             err.print("[dim]waiting for events; Ctrl-C ends[/]")
-        while True:
-            for event in filter(choice.takes, await reading.poll()):
-                if as_json:
-                    out.print(json.dumps(event, ensure_ascii=False), markup=False)
-                else:
-                    out.print(line(event))
-                if left is not None:
-                    left -= 1
-                    if left == 0:
-                        return
+        try:
+            async with asyncio.timeout(seconds_max):
+                while left is None or left > 0:
+                    events = [event for event in await reading.poll() if choice.takes(event)][:left]
+                    for event in events:
+                        _print(event, as_json=as_json)
+                    left = None if left is None else left - len(events)
+        except TimeoutError:
+            return count is None
+    return True
 
 
-def _segments(data: Event) -> set[str]:
-    names = {data.get("segment"), *data.get("unchanged", ())}
-    for items in ("entered", "exited", "renewed", "segments"):
-        names |= {item["segment"] for item in data.get(items, ())}
-    return {name for name in names if name}
+def _print(event: Event, *, as_json: bool) -> None:
+    if as_json:
+        write(json.dumps(event, ensure_ascii=False))
+    else:
+        out.print(line(event))
+
+
+def _segments(data: Event) -> list[object]:
+    """All that the event names, of whatever form."""
+    names: list[object] = [data.get("segment")]
+    for part in ("entered", "exited", "renewed", "unchanged", "segments"):
+        items = data.get(part)
+        if isinstance(items, list):
+            names += [item.get("segment") if isinstance(item, dict) else item for item in items]
+    return names
