@@ -147,6 +147,7 @@ async def fetch(guarded: Guarded, say: Callable[[str], None]) -> str:
         try:
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix="segmentation-fetch-") as logs:
+                guarded.remove_at_end(Path(logs))  # should this process be killed meanwhile
                 await guarded.run(_fetching(folder, Path(logs) / "log"), FETCH_SECONDS_MAX)
         except (OSError, ConfigurationError) as error:
             raise ConfigurationError(
