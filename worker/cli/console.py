@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -70,6 +71,7 @@ def failing() -> Iterator[None]:
 
 def run(work: Coroutine[Any, Any, T]) -> T | None:
     """Run to the end, or until SIGINT or SIGTERM, after which all is closed in order and the result is None."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it can't do comes as an error of ours
     with failing():
         return asyncio.run(_until_signalled(work))
 

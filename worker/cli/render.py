@@ -146,7 +146,7 @@ def _rejected(data: dict[str, Any]) -> list[Styled]:
         parts += [(f"\n{item['field']}", "red"), (f" {item['message']}", "")]
     if not data.get("command_type") and data.get("record"):
         with contextlib.suppress(ValueError):
-            head = base64.b64decode(data["record"])[:RECORD_BYTES_SHOWN_MAX].decode(errors="replace")
+            head = base64.b64decode(data["record"], validate=True)[:RECORD_BYTES_SHOWN_MAX].decode(errors="replace")
             parts.append((f"\nthe record: {_cut(plain(head))}", "dim"))
     return parts
 
