@@ -174,7 +174,8 @@ def translated(settings: Settings) -> Iterator[None]:
     """aiokafka's and the sockets' errors as Unavailable, with the servers' names."""
     try:
         yield
-    except (KafkaError, OSError, TimeoutError) as error:
+    except (KafkaError, OSError, TimeoutError, AssertionError) as error:
+        # aiokafka asserts that the metadata names a broker, which it may not while the only one is fenced
         raise Unavailable(
             f"Kafka at {settings.kafka_bootstrap_servers}: {str(error) or type(error).__name__}"
         ) from error

@@ -177,7 +177,7 @@ def _batches(
         if batches[-1].append(**arguments) is None:
             batches.append(producer.create_batch())
             if batches[-1].append(**arguments) is None:
-                raise AssertionError("an empty batch takes any event")
+                raise RuntimeError("an empty batch takes any event")
     return filled
 
 
