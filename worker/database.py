@@ -185,6 +185,10 @@ class Session:
             raise Refused(str(error)) from error
         except _SETUP as error:
             raise ConfigurationError(f"PostgreSQL at {self._address}: {error}") from error
+        except asyncpg.InternalClientError as error:
+            # what the server says to an idle session, such as its end, can confuse the driver's next statement
+            self.drop()
+            raise Unavailable(f"PostgreSQL at {self._address}: {error}") from error
         except asyncpg.InterfaceError as error:
             if self._connection is not None and not self._connection.is_closed():
                 raise

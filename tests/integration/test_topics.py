@@ -61,12 +61,25 @@ async def test_the_worker_does_not_start_on_a_wrong_one(fresh: Settings) -> None
         await client.alter_configs(
             [kafka.ConfigResource(kafka.ConfigResourceType.TOPIC, name, config) for name, config in wrong.items()]
         )
+    await _problems_are_shown(fresh, len(wrong))
     with pytest.raises(ConfigurationError) as raised:
         await asyncio.wait_for(app.run(fresh), 60)
     lines = str(raised.value).splitlines()
     assert len(lines) == 2
     assert any(line.startswith(f"Topic {positions}: its cleanup.policy is delete") for line in lines)
     assert any(line.startswith(f"Topic {events}: its max.message.bytes is 1000") for line in lines)
+
+
+async def _problems_are_shown(settings: Settings, count: int) -> None:
+    """Kafka has taken a change before it tells of it."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await topics.check(settings)
+            except ConfigurationError as error:
+                if len(str(error).splitlines()) == count:
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def test_what_kafka_refuses_is_told(services: Provided, database_url: str) -> None:
