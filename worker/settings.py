@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     apply_connections: int = Field(2, ge=1, le=32, description="database connections that apply batches side by side")
     batch_commands_max: int = Field(2_000, ge=1, le=20_000, description="commands in one transaction")
     batch_wait_ms_max: int = Field(200, ge=1, le=5_000, description="longest wait of one poll, ms")
-    relay_rows_max: int = Field(10_000, ge=1, le=100_000, description="journal rows in one Kafka transaction")
+    relay_rows_max: int = Field(5_000, ge=1, le=100_000, description="journal rows in one Kafka transaction")
     relay_poll_ms: int = Field(20, ge=1, le=5_000, description="pause between looks at an unchanged journal, ms")
     statement_seconds_max: Annotated[float, Field(gt=0)] = Field(30.0, description="longest database statement, s")
     kafka_seconds_max: Annotated[float, Field(gt=0)] = Field(
