@@ -23,6 +23,8 @@ from worker.settings import Settings
 
 POLL_MS = 200
 RECORDS_MAX = 2_000
+HISTORY_EVENTS_MAX = 10_000
+"""So many old events are put in order over all topics before the first is told; of more, each part by itself."""
 
 OUTPUTS = tuple(topic for topic, spec in TOPICS.items() if spec.direction == "out")
 
@@ -32,15 +34,28 @@ Event = dict[str, Any]
 class Tail:
     """An open reading of topics that the worker writes for others."""
 
-    def __init__(self, settings: Settings, consumer: AIOKafkaConsumer) -> None:
-        self._settings, self._consumer = settings, consumer
+    def __init__(self, settings: Settings, consumer: AIOKafkaConsumer, history_ends: dict[TopicPartition, int]) -> None:
+        self._settings, self._consumer, self._history_ends = settings, consumer, history_ends
+        self._history: list[Event] = []
 
     async def poll(self) -> list[Event]:
         """What came since, none within some 200 ms; what is no JSON object is left out."""
         with translated(self._settings):
             polled = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
         found = [event for records in polled.values() for record in records if (event := _event(record)) is not None]
+        if self._history_ends:
+            self._history += found
+            await self._leave_history_behind()
+            if self._history_ends and len(self._history) < HISTORY_EVENTS_MAX:
+                return []
+            found, self._history = self._history, []
         return sorted(found, key=_order)
+
+    async def _leave_history_behind(self) -> None:
+        """Forget the partitions that were read up to where they ended when this began."""
+        for place, end in list(self._history_ends.items()):
+            if await self._consumer.position(place) >= end:
+                del self._history_ends[place]
 
 
 @contextlib.asynccontextmanager
@@ -59,10 +74,11 @@ async def tail(
         with translated(settings):
             await bounded(consumer.start(), settings.kafka_seconds_max)
             consumer.assign(places)
-            ask = consumer.beginning_offsets if from_beginning else consumer.end_offsets
-            for place, offset in (await bounded(ask(places), settings.kafka_seconds_max)).items():
+            ends = await bounded(consumer.end_offsets(places), settings.kafka_seconds_max)
+            begins = await bounded(consumer.beginning_offsets(places), settings.kafka_seconds_max)
+            for place, offset in (begins if from_beginning else ends).items():
                 consumer.seek(place, offset)
-        yield Tail(settings, consumer)
+        yield Tail(settings, consumer, ends if from_beginning else {})
     finally:
         await abandon(consumer.stop())
 

@@ -1,0 +1,89 @@
+"""The demo: told to its end, it leaves nothing behind; nor does it when it is ended before."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.shell import Shell, ending, interrupted, line_of
+
+END_SECONDS_MAX = 40.0
+DEMO_SECONDS_MAX = 120.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """For temporary files; reachable for PostgreSQL, which may have to be another user."""
+    made = Path(tempfile.mkdtemp(prefix="demo-"))
+    made.chmod(0o711)
+    return made
+
+
+async def test_the_story_is_told(folder: Path) -> None:
+    shell = Shell({"TMPDIR": str(folder), "SEGMENTATION_TOPIC_PREFIX": "another", "SEGMENTATION_USERS": "wrong"})
+    async with ending(await shell.start("demo")) as process, asyncio.timeout(DEMO_SECONDS_MAX):
+        out, err = await process.communicate()
+    said = out.decode()
+    assert (process.returncode, err) == (0, b""), said
+    for part in ("+discount-30 -beta", "segment_not_found", "data.month", "malformed", "forgotten", "ada is in no"):
+        assert part in said
+    _hold_empty(folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
+async def test_ended_in_the_midst(folder: Path, number: signal.Signals) -> None:
+    async with ending(await Shell({"TMPDIR": str(folder)}).start("demo")) as process:
+        while "Users become known" not in await line_of(process.stdout):
+            pass
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert {"java", "postgres"} <= {one.name() for one in family}
+        code = await interrupted(process, number)
+    assert code == (1 if number in (signal.SIGINT, signal.SIGTERM) else -number)
+    await asyncio.to_thread(_await_gone, family)
+    _hold_empty(folder)
+
+
+async def test_kept_up_it_can_be_talked_to(folder: Path) -> None:
+    async with ending(await Shell({"TMPDIR": str(folder)}).start("demo", "--keep")) as process:
+        exports: dict[str, str] = {}
+        while len(exports) < 2:
+            word, _, rest = (await line_of(process.stdout)).strip().partition(" ")
+            if word == "export":
+                name, _, value = rest.partition("=")
+                exports[name] = value
+        shell = Shell(exports)
+        assert "grace is in 2 segments" in await shell.good("query", "grace")
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert await interrupted(process) == 0
+    await asyncio.to_thread(_await_gone, family)
+    _hold_empty(folder)
+
+
+async def test_services_are_exported(folder: Path) -> None:
+    async with ending(await Shell({"TMPDIR": str(folder)}).start("services")) as process:
+        lines = [await line_of(process.stdout) for _ in range(2)]
+        assert [line.partition("=")[0] for line in lines] == [
+            "export SEGMENTATION_KAFKA_BOOTSTRAP_SERVERS",
+            "export SEGMENTATION_DATABASE_URL",
+        ]
+        assert await interrupted(process) == 0
+    _hold_empty(folder)
+
+
+def _await_gone(family: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(family, timeout=END_SECONDS_MAX)
+    assert alive == []
+
+
+def _hold_empty(folder: Path) -> None:
+    """Nothing is left in it but what Java writes of itself and removes at its next start."""
+    assert [rest.name for rest in folder.iterdir() if not rest.name.startswith("hsperfdata_")] == []
+    for rest in folder.glob("hsperfdata_*"):
+        shutil.rmtree(rest)
+    folder.rmdir()

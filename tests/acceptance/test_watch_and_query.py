@@ -1,0 +1,95 @@
+"""`watch` and `query`: what a person sees, and what a program gets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+
+import pytest
+
+from tests.acceptance.shell import SECONDS_MAX, Shell, ending, interrupted, line_of
+
+
+async def _member(shell: Shell, name: str) -> None:
+    commands = [
+        {"type": "segment.create", "data": {"segment": name}},
+        {"type": "user.register", "data": {"user_id": name}},
+        {"type": "membership.change", "data": {"user_id": name, "add": [name], "ttl": "P1D"}},
+    ]
+    for command in commands:
+        await shell.good("send", "-", "--wait", stdin=json.dumps(command))
+
+
+async def test_a_program_gets_events_as_json(shell: Shell, name: str) -> None:
+    await _member(shell, name)
+    said = await shell.good("watch", "--from-beginning", "--segment", name, "--count", "2", "--timeout", "30")
+    created, changed = map(json.loads, said.splitlines())
+    assert created["type"] == "segmentation.segment.created.v1"
+    assert changed["data"]["entered"][0]["segment"] == name
+
+
+async def test_a_person_gets_coloured_lines(shell: Shell, name: str) -> None:
+    await _member(shell, name)
+    words = ("watch", "--from-beginning", "--user", name, "--type", "membership.changed", "--count", "2")
+    done = await shell.having(FORCE_COLOR="1").run(*words)
+    registered, changed = done.out.splitlines()
+    assert "registered" in registered
+    assert f"\x1b[32m+{name}" in changed
+    assert "Ctrl-C" in done.err
+
+
+async def test_a_rejection_is_its_users(shell: Shell, name: str) -> None:
+    await shell.run("send", "membership.change", json.dumps({"user_id": name, "add": [name]}), "--wait")
+    said = await shell.good("watch", "--from-beginning", "--user", name, "--count", "1", "--timeout", "30")
+    assert json.loads(said)["data"]["code"] in ("segment_not_found", "user_not_found")
+
+
+async def test_too_few_events_in_time(shell: Shell, name: str) -> None:
+    assert (await shell.run("watch", "--user", name, "--count", "1", "--timeout", "0.5")).code == 1
+    assert await shell.good("watch", "--user", name, "--timeout", "0.5") == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interruption_is_its_normal_end(shell: Shell, name: str, number: signal.Signals) -> None:
+    await _member(shell, name)
+    async with ending(await shell.start("watch", "--from-beginning", "--user", name)) as watching:
+        await line_of(watching.stdout)
+        assert await interrupted(watching, number) == 0
+
+
+async def test_a_reader_that_goes_away_ends_it_quietly(shell: Shell, name: str) -> None:
+    await _member(shell, name)
+    async with ending(
+        await asyncio.create_subprocess_exec(
+            "bash",
+            "-c",
+            '"$0" -m worker watch --from-beginning | head -n 1; echo "${PIPESTATUS[0]}"',
+            sys.executable,
+            env=os.environ | shell.environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    ) as process:
+        async with asyncio.timeout(SECONDS_MAX):
+            out, err = await process.communicate()
+    first, code = out.decode().splitlines()
+    assert json.loads(first)["specversion"] == "1.0"
+    assert (code, err) == ("0", b"")
+
+
+async def test_a_query_is_answered(shell: Shell, name: str) -> None:
+    await _member(shell, name)
+    answer = json.loads(await shell.good("query", name, "--json"))
+    assert answer["user_id"] == name
+    assert [item["segment"] for item in answer["segments"]] == [name]
+    said = await shell.good("query", name)
+    assert f"{name} is in 1 segment" in said
+    assert "command" in said
+
+
+async def test_an_unknown_user_is_in_no_segment(shell: Shell, name: str) -> None:
+    assert json.loads(await shell.good("query", name, "--json")) == {"user_id": name, "segments": []}
+    assert await shell.good("query", name) == f"{name} is in no segment\n"
