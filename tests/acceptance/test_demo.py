@@ -49,6 +49,26 @@ async def test_ended_in_the_midst(folder: Path, number: signal.Signals) -> None:
     _hold_empty(folder)
 
 
+async def test_a_worker_that_dies_ends_the_story(folder: Path) -> None:
+    async with ending(await Shell({"TMPDIR": str(folder)}).start("demo")) as process:
+        while "Users become known" not in await line_of(process.stdout):
+            pass
+        (worker,) = [
+            one
+            for one in psutil.Process(process.pid).children(recursive=True)
+            if one.cmdline()[1:] == ["-m", "worker", "run"]
+        ]
+        worker.kill()
+        async with asyncio.timeout(END_SECONDS_MAX):
+            _, err = await process.communicate()
+    assert process.returncode == 1
+    said = err.decode()
+    assert "error: the worker has ended" in said
+    assert "worker started" in said
+    assert "Traceback" not in said
+    _hold_empty(folder)
+
+
 async def test_kept_up_it_can_be_talked_to(folder: Path) -> None:
     async with ending(await Shell({"TMPDIR": str(folder)}).start("demo", "--keep")) as process:
         exports: dict[str, str] = {}

@@ -57,7 +57,7 @@ async def demo(*, keep: bool) -> bool:
         await asyncio.gather(migrations.upgrade(settings), topics.ensure(settings))
         _say("starting a worker")
         async with _worker(settings) as process:
-            good = await Telling(settings).tell()
+            good = await Telling(settings, process).tell()
             if not good:
                 complain(f"the story broke off; the end of the worker's log:\n{process.tail()}")
             await _suggest(settings, keep=keep and good)
@@ -67,8 +67,8 @@ async def demo(*, keep: bool) -> bool:
 class Telling:
     """One telling of the story."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, process: Process) -> None:
+        self._settings, self._process = settings, process
         self._causes: Counter[str] = Counter()
         self._types: set[str] = set()
 
@@ -112,14 +112,16 @@ class Telling:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OUTCOME_SECONDS_MAX):
                 found = bool(self._types & types)  # it may have come while another was awaited
-                while not found:
+                while not (found or self._process.exit.done()):
                     for event in await reading.poll():
                         _print(event)
                         self._causes[str(event.get("causationid"))] += 1
                         self._types.add(short_type(event))
                         found = found or event.get("causationid") in causes or short_type(event) in types
-                return True
-        complain(f"no outcome within {OUTCOME_SECONDS_MAX:.0f} s")
+                if found:
+                    return True
+        ended = self._process.exit.done()
+        complain("the worker has ended" if ended else f"no outcome within {OUTCOME_SECONDS_MAX:.0f} s")
         return False
 
 

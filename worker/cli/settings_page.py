@@ -50,7 +50,8 @@ def listing() -> None:
 
 def _table(settings: Settings) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("variable", "value", "default", "meaning"):
+    table.add_column("variable", header_style="dim", no_wrap=True)
+    for column in ("value", "default", "meaning"):
         table.add_column(column, header_style="dim", overflow="fold")
     for name, field in Settings.model_fields.items():
         value, default = _text(getattr(settings, name)), _text(field.get_default())
