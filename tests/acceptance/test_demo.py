@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,11 +19,12 @@ DEMO_SECONDS_MAX = 120.0
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """For temporary files; reachable for PostgreSQL, which may have to be another user."""
+def folder() -> Iterator[Path]:
+    """For temporary files; within reach of PostgreSQL, which may have to be another user."""
     made = Path(tempfile.mkdtemp(prefix="demo-"))
     made.chmod(0o711)
-    return made
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
 
 
 async def test_the_story_is_told(folder: Path) -> None:
@@ -104,6 +106,3 @@ def _await_gone(family: list[psutil.Process]) -> None:
 def _hold_empty(folder: Path) -> None:
     """Nothing is left in it but what Java writes of itself and removes at its next start."""
     assert [rest.name for rest in folder.iterdir() if not rest.name.startswith("hsperfdata_")] == []
-    for rest in folder.glob("hsperfdata_*"):
-        shutil.rmtree(rest)
-    folder.rmdir()
