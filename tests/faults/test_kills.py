@@ -69,13 +69,17 @@ async def test_a_frozen_worker_comes_back(fast: Settings, topics: list[str], tmp
         await frozen.start()
         await frozen.ready()
         async with under_load(outside, 4) as load:
+            alone = await _rebalances(frozen)
             await other.start()
+            await _rebalanced(frozen, alone)
             for _ in range(2):
                 await _progress(outside, 200)
+                before = await _rebalances(frozen), await _rebalances(other)
                 frozen.signal(signal.SIGSTOP)
-                await _rebalanced(other)
+                await _rebalanced(other, before[1])
                 await _progress(outside, 200)
                 frozen.signal(signal.SIGCONT)
+                await _rebalanced(frozen, before[0])
         await audit(outside, fast, load.sent, load.garbage)
 
 
@@ -85,15 +89,15 @@ async def _progress(outside: Line, more: int) -> None:
     await outside.until(lambda said: len(said) >= before + more, seconds=120)
 
 
-async def _rebalanced(worker: Worker) -> None:
+async def _rebalances(worker: Worker) -> int:
+    """How often the worker was given partitions."""
+    _, text = await worker.get("/metrics")
+    found = [line for line in text.splitlines() if line.startswith("segmentation_rebalances_total")]
+    return int(float(found[0].split()[1])) if found else 0
+
+
+async def _rebalanced(worker: Worker, before: int) -> None:
     """Wait until the worker was given partitions once more."""
-
-    async def count() -> int:
-        _, text = await worker.get("/metrics")
-        found = [line for line in text.splitlines() if line.startswith("segmentation_rebalances_total")]
-        return int(float(found[0].split()[1])) if found else 0
-
-    before = await count()
     async with asyncio.timeout(60):
-        while await count() <= before:
+        while await _rebalances(worker) <= before:
             await asyncio.sleep(0.2)
