@@ -188,6 +188,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             metrics.RETRIES.labels("acquire").inc()
             log.warning("positions can't be read, trying again", error=str(error))
             return
+        ready = []
         for position in found:
             partition = position.partition
             if partition not in assignment.wanted and partition not in assignment.halted:
@@ -198,7 +199,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             self._consumer.seek(partition, position.next_offset)
             assignment.hold(partition, position.epoch, position.next_offset)
             metrics.HALTED.labels(partition.topic, partition.partition).set(0)
-            self._consumer.resume(partition)
+            ready.append(partition)
+        self._consumer.resume(*ready)  # all at once: the first fetch asks for the segments' commands too
 
     def _halt(self, partition: TopicPartition, problem: str) -> None:
         self._consumer.pause(partition)

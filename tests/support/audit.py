@@ -45,8 +45,11 @@ async def audit(line: Line, settings: Settings, commands: Sequence[Command], gar
 
 
 def _is_complete(said: Sequence[Said], by_id: dict[str, Command], garbage: int) -> bool:
-    """All outcomes are there, and the deletions have come to their end."""
+    """All outcomes are there, the deletions have come to their end, and no partition's events are still to be read."""
     if len(said) < len(by_id) + garbage:
+        return False
+    sequences = {int(one.event["sequence"]) for one in said if "sequence" in one.event}
+    if len(sequences) != max(sequences, default=0):
         return False
     causes = {one.cause for one in said}
     deleted = sum(one.type == "segment.deleted" for one in said)
