@@ -17,9 +17,13 @@ from worker.assignment import Assignment
 from worker.batch import Batch
 from worker.consume import Consumer
 from worker.database import Database
-from worker.deletion import Deletion
 from worker.errors import ConfigurationError, WorkerError
 from worker.http import Http
+from worker.jobs.deletion import Deletion
+from worker.jobs.expiry import Expiry
+from worker.jobs.leader import Leader
+from worker.jobs.retention import Retention
+from worker.jobs.rollout import Rollout
 from worker.kafka import group_consumer, require_compiled_records
 from worker.lanes import Lane
 from worker.logs import logger
@@ -50,7 +54,8 @@ class App:
         self._assignment = Assignment()
         consumer = group_consumer(settings)
         self.relay = Relay(settings, database, progress)
-        self.deletion = Deletion(database, progress, clock=now, journaled=self.relay.notify)
+        jobs = [Expiry(now), Rollout(now), Deletion(now), Retention(now, settings.deduplication_window)]
+        self.jobs = Leader(database, progress, jobs, clock=now, journaled=self.relay.notify)
         answering = progress.watch("replies")
         self.replies = Replies(settings, database.session("replies", answering.beat), clock=now, watch=answering)
         self.lanes = [self._lane(number) for number in range(settings.apply_connections)]
@@ -107,7 +112,7 @@ class App:
             "consume": self.consumer.run(),
             "replies": self.replies.run(),
             "relay": self.relay.run(),
-            "deletion": self.deletion.run(),
+            "jobs": self.jobs.run(),
             "mirror": self.mirror.run(),
         }
         return parts
@@ -119,8 +124,8 @@ class App:
         try:
             async with asyncio.timeout(self._settings.shutdown_seconds_max):
                 self.consumer.stopping.set()
-                self.deletion.stopping.set()
-                await asyncio.wait([tasks["consume"], tasks["deletion"]])
+                self.jobs.stopping.set()
+                await asyncio.wait([tasks["consume"], tasks["jobs"]])
                 await self.replies.settled()
                 self.relay.stopping.set()
                 self.relay.notify()

@@ -89,6 +89,7 @@ async def _create_segments(context: Context, records: list[Received]) -> None:
         context.now,
     )
     _segment_outcomes(context, records, rows, "segment.created", RejectionCode.SEGMENT_EXISTS, "exists already")
+    await _begin_rollouts(context, rows, {item.segment: "release" for item in data if item.percent is not None})
 
 
 async def _update_segments(context: Context, records: list[Received]) -> None:
@@ -105,6 +106,20 @@ async def _update_segments(context: Context, records: list[Received]) -> None:
         context.now,
     )
     _segment_outcomes(context, records, rows, "segment.updated", RejectionCode.SEGMENT_NOT_FOUND, "does not exist")
+    await _begin_rollouts(context, rows, {item.segment: item.on_decrease for item in data if item.percent is not None})
+
+
+async def _begin_rollouts(context: Context, rows: Sequence[Record], policies: dict[str, str]) -> None:
+    """The segments whose percent was set are rolled out from now on, anew where that was under way."""
+    chosen = [row for row in rows if row["segment"] in policies]
+    if chosen:
+        await context.session.fetch(
+            "rollouts_begin",
+            [row["segment_key"] for row in chosen],
+            [row["percent"] for row in chosen],
+            [policies[row["segment"]] for row in chosen],
+            context.now,
+        )
 
 
 async def _delete_segments(context: Context, records: list[Received]) -> None:
@@ -149,10 +164,17 @@ def _segment_data(row: Record) -> dict[str, object]:
 
 async def _register_users(context: Context, records: list[Received]) -> None:
     users = [_data(record, UserRegister).user_id for record in records]
-    await context.session.fetch("users_register", users, context.now)
+    entered = await _register(context, users)
     for record, user_id in zip(records, users, strict=True):
-        context.rows.append(journal.changed(command_of(record), user_id, "user_registered"))
+        keys = entered.get(user_id, ())
+        context.rows.append(journal.changed(command_of(record), user_id, "user_registered", entered=keys))
         context.count(record, "applied")
+
+
+async def _register(context: Context, users: Sequence[str]) -> dict[str, list[int]]:
+    """Make users known; returns the segments that each new one enters, as their percents say."""
+    rows = await context.session.fetch("users_register", users, context.now)
+    return {row["user_id"]: row["entered"] for row in rows}
 
 
 async def _forget_users(context: Context, records: list[Received]) -> None:
@@ -194,7 +216,7 @@ async def _change_memberships(context: Context, records: list[Received]) -> None
             included.append(False)
             expires.append(None)
     if context.register_unknown_users:
-        await context.session.fetch("users_admit", users, segments, commands, context.now)
+        await _admit(context, users, segments, commands)
     effects, keys = await context.session.row(
         "memberships_change", users, segments, commands, included, expires, context.now
     )
@@ -204,6 +226,14 @@ async def _change_memberships(context: Context, records: list[Received]) -> None
         end = begin + len(data.add) + len(data.remove)
         _change_outcome(context, record, effects[begin:end], keys[begin:end], expires[begin:end])
         begin = end
+
+
+async def _admit(context: Context, users: Sequence[str], segments: Sequence[str], commands: Sequence[int]) -> None:
+    """Register the unknown users of commands that will not be refused; what they enter by that is said first."""
+    rows = await context.session.fetch("users_admit", users, segments, commands)
+    if rows:
+        for user_id, keys in (await _register(context, [row["user_id"] for row in rows])).items():
+            context.rows.append(journal.changed(None, user_id, "user_registered", entered=keys))
 
 
 def _change_outcome(

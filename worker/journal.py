@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,6 +13,9 @@ from schemas.events import RECORD_BYTES_SHOWN_MAX
 from schemas.rejections import RejectionCode
 from worker.batch import Received
 from worker.database import Session
+
+Clock = Callable[[], datetime]
+"""Tells the time, in UTC."""
 
 
 class Row(NamedTuple):

@@ -41,6 +41,13 @@ REPLIES = Counter("segmentation_replies_total", "Answers to queries, by outcome:
 FENCED = Counter("segmentation_fenced_total", "Batches dropped because another worker owns their partitions")
 RETRIES = Counter("segmentation_retries_total", "Tries repeated because a service was not available", ["part"])
 REBALANCES = Counter("segmentation_rebalances_total", "Assignments of partitions that this worker was given")
+ROLLOUT_MEMBERSHIPS = Counter(
+    "segmentation_rollout_memberships_total", "Memberships begun or ended by a rollout", ["change"]
+)
+EXPIRED_MEMBERSHIPS = Counter("segmentation_expired_memberships_total", "Memberships ended because their time was over")
+EXPIRY_HELD = Counter("segmentation_expiry_held_total", "Expiries that the database refused and that are held back")
+JOB_FAILURES = Counter("segmentation_job_failures_total", "Runs of background jobs that failed", ["job"])
+JOBS_LEAD = Gauge("segmentation_jobs_lead", "1 while this process runs the background jobs")
 DELETED_MEMBERSHIPS = Counter(
     "segmentation_deleted_memberships_total", "Memberships ended because their segment was deleted"
 )

@@ -27,7 +27,7 @@ from worker.settings import Settings
 log = logger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MARK_SECONDS = 1.0
+MARK_SECONDS = 0.1
 """How often PostgreSQL's copy of the cursor is written."""
 CURSOR_KEY = b"relay"
 

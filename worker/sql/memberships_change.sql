@@ -19,8 +19,9 @@ with item as materialized (
         origin = 'command',
         expires_at = excluded.expires_at,
         since = case
-            when m.included and excluded.included and (m.expires_at is null or m.expires_at > $6) then m.since
-            else excluded.since
+            when not (m.included and excluded.included) then excluded.since
+            when m.expires_at <= $6 and not in_rollout(m.segment_key, m.user_key) then excluded.since
+            else m.since
         end
     where (m.included or excluded.included) and not (
         m.included and excluded.included and m.origin = 'command'
@@ -29,12 +30,12 @@ with item as materialized (
     )
     returning user_key, segment_key,
         case
-            when not new.included and old.included and old.expires_at <= $6 then 'U'
-            when not new.included and old.included then 'x'
-            when not new.included then 'u'
-            when old.included is not true then 'e'
-            when old.expires_at <= $6 then 'E'
-            when old.expires_at is distinct from new.expires_at then 'r'
+            when old.included is not true then case when new.included then 'e' else 'u' end
+            when old.expires_at <= $6 and not in_rollout(segment_key, user_key)
+                then case when new.included then 'E' else 'U' end
+            when not new.included then 'x'
+            when (case when old.expires_at <= $6 then null else old.expires_at end) is distinct from new.expires_at
+                then 'r'
             else 'u'
         end as effect
 )

@@ -5,5 +5,7 @@ with gone as (
     returning segment_key, segment, segment_id
 ), queued as (
     insert into deletions (segment_key, deleted_at) select segment_key, $2 from gone
+), stopped as (
+    delete from rollouts r using gone g where r.segment_key = g.segment_key
 )
 select segment_key, segment, segment_id from gone

@@ -1,0 +1,43 @@
+"""What a background job is: something that is due now and then, and is done in turns."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from datetime import datetime
+
+from worker.database import Session
+
+CHUNK_SECONDS = 0.05
+"""So long a turn's transaction should take: command batches wait for it."""
+
+
+class Job(abc.ABC):
+    """Each turn is one short transaction; the next leader goes on where the last one stopped."""
+
+    name: str
+    every_seconds: float
+    journals: bool
+    """Whether turns write to the journal, and so wait while the relay has enough to do."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    @abc.abstractmethod
+    async def turn(self, session: Session) -> int | None:
+        """Do the next piece; returns how much was done, or None if nothing is left to do for now."""
+
+
+class ChunkSize:
+    """How many rows a turn takes, so that it takes its time and no more."""
+
+    def __init__(self, rows_min: int, rows_max: int) -> None:
+        self._rows_min, self._rows_max = rows_min, rows_max
+        self.rows = rows_min
+
+    def took(self, seconds: float) -> None:
+        """Learn from a full turn."""
+        if seconds > CHUNK_SECONDS:
+            self.rows = max(self._rows_min, self.rows // 2)
+        elif seconds < CHUNK_SECONDS / 2:
+            self.rows = min(self._rows_max, self.rows * 2)

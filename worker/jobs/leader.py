@@ -1,0 +1,147 @@
+"""The one process that runs the jobs: APScheduler says when, the database what, turns share the time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, timedelta
+from typing import Any
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from worker import journal, metrics
+from worker.database import Database, Session
+from worker.election import Elected
+from worker.errors import Refused
+from worker.jobs.job import Job
+from worker.logs import logger
+from worker.progress import Progress
+
+log = logger(__name__)
+
+UNPUBLISHED_ROWS_MAX = 5_000
+"""With more journal rows waiting for the relay, jobs wait too: commands' events come after theirs."""
+BACKLOG_SECONDS = 0.02
+PAUSE_SECONDS = 0.002
+"""Between turns, so that command batches come through."""
+FAILURE_SECONDS_MAX = 300.0
+NOTE_SECONDS = 1.0
+"""How often a run's progress is written."""
+SCHEDULER_DEFAULTS = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+"""A late tick is done late and once; by default APScheduler would drop it after a second."""
+
+
+class Run:
+    """A job's present run."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.is_due = self.is_noted = False
+        self.done = self.failures = 0
+        self.not_before = self.noted_at = 0.0
+
+
+class Leader(Elected):
+    """Runs each job when it is due, a turn at a time."""
+
+    name = "jobs"
+    lock = 2
+
+    def __init__(
+        self,
+        database: Database,
+        progress: Progress,
+        jobs: Sequence[Job],
+        *,
+        clock: journal.Clock,
+        journaled: Callable[[], None],
+    ) -> None:
+        super().__init__(database, progress)
+        self._jobs, self._clock, self._journaled = jobs, clock, journaled
+        self._due = asyncio.Event()
+
+    async def lead(self, session: Session) -> None:
+        """Turn after turn, until told to stop."""
+        runs = [Run(job) for job in self._jobs]
+        scheduler = AsyncIOScheduler(timezone=UTC, job_defaults=SCHEDULER_DEFAULTS)
+        for run in runs:
+            scheduler.add_job(self._mark, "interval", seconds=run.job.every_seconds, args=[run], id=run.job.name)
+            self._mark(run)
+        scheduler.start()
+        metrics.JOBS_LEAD.set(1)
+        try:
+            while not self.stopping.is_set():
+                self._beat()
+                due = [run for run in runs if run.is_due and time.monotonic() >= run.not_before]
+                if not due:
+                    await self._wait_for_work(session)
+                    continue
+                for run in due:
+                    await self._turn(session, run)
+                await self.wait(PAUSE_SECONDS)
+        finally:
+            metrics.JOBS_LEAD.set(0)
+            scheduler.shutdown(wait=False)
+
+    def _mark(self, run: Run) -> None:
+        run.is_due = True
+        self._due.set()
+
+    async def _wait_for_work(self, session: Session) -> None:
+        self._due.clear()
+        waiting = asyncio.ensure_future(self._due.wait())
+        stopping = asyncio.ensure_future(self.stopping.wait())
+        try:
+            await self.leading(_first(waiting, stopping))
+        finally:
+            waiting.cancel()
+            stopping.cancel()
+
+    async def _turn(self, session: Session, run: Run) -> None:
+        """One turn of a job; what the database refuses is noted, and tried again after a growing while."""
+        if run.job.journals and await self._relay_is_behind(session):
+            await self.wait(BACKLOG_SECONDS)
+            return
+        error = None
+        try:
+            done = await run.job.turn(session)
+        except Refused as refused:
+            done, error = None, str(refused)
+            run.failures += 1
+            run.not_before = time.monotonic() + min(2.0**run.failures, FAILURE_SECONDS_MAX)
+            metrics.JOB_FAILURES.labels(run.job.name).inc()
+            log.error("a job has failed", job=run.job.name, error=error, failures=run.failures)
+        if done:
+            run.done += done
+            self._journaled()
+        await self._note(session, run, is_over=done is None, error=error)
+
+    async def _relay_is_behind(self, session: Session) -> bool:
+        row = await session.row("journal_backlog")
+        return bool(row["unpublished"] > UNPUBLISHED_ROWS_MAX)
+
+    async def _note(self, session: Session, run: Run, *, is_over: bool, error: str | None) -> None:
+        """Keep job_runs up to date, without a row a tick for jobs that found nothing to do."""
+        now = self._clock()
+        if run.done and not run.is_noted:
+            await session.fetch("job_started", run.job.name, now)
+            run.is_noted, run.noted_at = True, time.monotonic()
+        elif run.is_noted and time.monotonic() - run.noted_at > NOTE_SECONDS:
+            await session.fetch("job_progress", run.job.name, run.done)
+            run.noted_at = time.monotonic()
+        if not is_over:
+            return
+        run.is_due = error is not None
+        if error is None:
+            run.failures = 0
+        if run.is_noted or error is not None:
+            if not run.is_noted:
+                await session.fetch("job_started", run.job.name, now)
+            wait = max(run.job.every_seconds, run.not_before - time.monotonic())
+            await session.fetch("job_finished", run.job.name, now, run.done, error, now + timedelta(seconds=wait))
+        run.done, run.is_noted = 0, False
+
+
+async def _first(*tasks: asyncio.Future[Any]) -> None:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
