@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from tests.model.naive import Event
@@ -17,6 +18,7 @@ class Reader:
     def __init__(self) -> None:
         self._generations: dict[str, str] = {}
         self._created: Counter[str] = Counter()
+        self.salts: dict[str, str] = {}
 
     def learn(self, values: Iterable[bytes]) -> None:
         """Number the segments that these events create."""
@@ -26,6 +28,7 @@ class Reader:
                 name = event["data"]["segment"]
                 self._generations[event["data"]["segment_id"]] = f"{name}#{self._created[name]}"
                 self._created[name] += 1
+                self.salts[self._generations[event["data"]["segment_id"]]] = event["data"]["salt"]
 
     def read(self, value: bytes, key: bytes | None) -> Event:
         """One event in the model's form."""
@@ -62,6 +65,8 @@ class Reader:
     def _value(self, name: str, item: Any) -> Any:
         if name == "segment_id":
             return self._generations[item]
+        if name == "percent" and item is not None:
+            return Decimal(str(item))
         if name == "expires_at" and item is not None:
             return datetime.fromisoformat(item)
         return self._data(item)
@@ -91,3 +96,12 @@ def replayed(events: Iterable[Event]) -> set[tuple[str, str, datetime | None]]:
             assert members[user, item["segment_id"]] != item["expires_at"], event
             members[user, item["segment_id"]] = item["expires_at"]
     return {(user, generation, until) for (user, generation), until in members.items()}
+
+
+def ordered(event: Event) -> Event:
+    """Where no command gives the order of the lists, none is promised."""
+    data = event["data"]
+    if data.get("reason") in (None, "command"):
+        return event
+    lists = {name: sorted(data[name], key=lambda item: item["segment_id"]) for name in ("entered", "exited")}
+    return event | {"data": data | lists}

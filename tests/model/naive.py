@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 Event = dict[str, Any]
@@ -23,12 +26,19 @@ class Member:
     included: bool
     expires_at: datetime | None
     since: datetime
+    origin: str = "command"
 
-    def active(self, now: datetime) -> bool:
-        return self.included and (self.expires_at is None or now < self.expires_at)
+    def is_over(self, now: datetime) -> bool:
+        return self.expires_at is not None and now >= self.expires_at
 
-    def lapsed(self, now: datetime) -> bool:
-        return self.included and not self.active(now)
+
+@dataclass
+class Rollout:
+    """A percent on its way to the users that were known when it was set."""
+
+    percent: Decimal
+    on_decrease: str
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -42,11 +52,14 @@ class Segment:
 class Model:
     """The state after the commands so far; `apply` returns the events that a command must give, in order."""
 
+    salts: Mapping[str, str]
     unknown_users: str = "refused"
     users: set[str] = field(default_factory=set)
+    rollouts: dict[str, Rollout] = field(default_factory=dict)
     segments: dict[str, Segment] = field(default_factory=dict)
     deleted: dict[str, datetime] = field(default_factory=dict)
     members: dict[tuple[str, str], Member] = field(default_factory=dict)
+    ended_early: Counter[str] = field(default_factory=Counter)
     names: set[tuple[str, str]] = field(default_factory=set)
     created: Counter[str] = field(default_factory=Counter)
 
@@ -64,15 +77,22 @@ class Model:
         if data["segment"] in self.segments:
             return [_rejected(causation, data["segment"], "segment_exists", {"data.segment"})]
         fields = {"description": None, "owner": None, "tags": [], "percent": None} | data
+        policy = fields.pop("on_decrease", "release")
         generation = f"{data['segment']}#{self.created[data['segment']]}"
         self.created[data["segment"]] += 1
         self.segments[data["segment"]] = Segment(data["segment"], generation, fields)
+        if "percent" in data:
+            self.rollouts[generation] = Rollout(data["percent"], policy)
         return [self._segment_event("segment.created", causation, data["segment"])]
 
     def _segment_update(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
         if data["segment"] not in self.segments:
             return [_rejected(causation, data["segment"], "segment_not_found", {"data.segment"})]
-        self.segments[data["segment"]].fields |= data
+        segment = self.segments[data["segment"]]
+        segment.fields |= data
+        policy = segment.fields.pop("on_decrease", "release")
+        if "percent" in data:
+            self.rollouts[segment.generation] = Rollout(data["percent"], policy)
         return [self._segment_event("segment.updated", causation, data["segment"])]
 
     def _segment_delete(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
@@ -80,6 +100,7 @@ class Model:
             return [_rejected(causation, data["segment"], "segment_not_found", {"data.segment"})]
         gone = self.segments.pop(data["segment"])
         self.deleted[gone.generation] = now
+        self.rollouts.pop(gone.generation, None)
         content = {"segment": gone.name, "segment_id": gone.generation}
         return [{"type": "segment.deleted", "key": gone.name, "causation": causation, "data": content}]
 
@@ -89,8 +110,33 @@ class Model:
         return {"type": event_type, "key": name, "causation": causation, "data": data}
 
     def _user_register(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
-        self.users.add(data["user_id"])
-        return [self._changed(causation, data["user_id"], "user_registered")]
+        entered = self._register(data["user_id"], now)
+        return [self._changed(causation, data["user_id"], "user_registered", entered=entered)]
+
+    def _register(self, user: str, now: datetime) -> list[Any]:
+        if user in self.users:
+            return []
+        self.users.add(user)
+        entered = [one.generation for one in self.segments.values() if self._is_inside(one.generation, user)]
+        for generation in entered:
+            self.members[user, generation] = Member(included=True, expires_at=None, since=now, origin="rollout")
+        return [(generation, None) for generation in entered]
+
+    def _is_inside(self, generation: str, user: str) -> bool:
+        """The contract's formula, for a living segment."""
+        percent = next((s.fields["percent"] for s in self.segments.values() if s.generation == generation), None)
+        return percent is not None and self._bucket(generation, user) < percent * 100
+
+    def _bucket(self, generation: str, user: str) -> int:
+        digest = hashlib.sha256((self.salts[generation] + ":" + user).encode()).hexdigest()
+        return int(digest[:16], 16) % 10_000
+
+    def _now(self, user: str, generation: str, now: datetime) -> Member | None:
+        """The row as it counts now: what is over goes on as a rollout membership if the user is inside."""
+        row = self.members.get((user, generation))
+        if row is not None and row.included and row.is_over(now) and self._is_inside(generation, user):
+            return replace(row, expires_at=None, origin="rollout")
+        return row
 
     def _user_forget(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
         user = data["user_id"]
@@ -98,8 +144,9 @@ class Model:
             return [_rejected(causation, user, "user_not_found", {"data.user_id"})]
         self.users.remove(user)
         rows = {generation: self.members.pop((u, generation)) for u, generation in list(self.members) if u == user}
-        lapsed = [generation for generation in rows if rows[generation].lapsed(now)]
-        exited = [generation for generation in rows if rows[generation].active(now)]
+        included = [generation for generation in rows if rows[generation].included]
+        lapsed = [g for g in included if rows[g].is_over(now) and not self._is_inside(g, user)]
+        exited = [g for g in included if g not in lapsed]
         events = [self._changed(None, user, "expiry", exited=lapsed)] if lapsed else []
         return [*events, self._changed(causation, user, "user_forgotten", exited=exited)]
 
@@ -111,7 +158,8 @@ class Model:
             return [_rejected(causation, user, "user_not_found", wrong | {"data.user_id"})]
         if wrong:
             return [_rejected(causation, user, "segment_not_found", wrong)]
-        self.users.add(user)
+        known = self._register(user, now)
+        before = [self._changed(None, user, "user_registered", entered=known)] if known else []
         lists: dict[str, list[Any]] = {"lapsed": [], "entered": [], "exited": [], "renewed": [], "unchanged": []}
         for name, until in add:
             self._add(user, self.segments[name].generation, until, now, lists)
@@ -119,29 +167,70 @@ class Model:
             self._remove(user, self.segments[name].generation, now, lists)
         lapsed = lists.pop("lapsed")
         events = [self._changed(None, user, "expiry", exited=lapsed)] if lapsed else []
-        return [*events, self._changed(causation, user, "command", **lists)]
+        return [*before, *events, self._changed(causation, user, "command", **lists)]
 
     def _add(self, user: str, generation: str, until: datetime | None, now: datetime, lists: dict[str, Any]) -> None:
-        row = self.members.get((user, generation))
-        if row is not None and row.active(now):
+        row = self._now(user, generation, now)
+        if row is not None and row.included and not row.is_over(now):
             lists["unchanged" if row.expires_at == until else "renewed"].append((generation, until))
-            self.members[user, generation] = replace(row, expires_at=until)
+            self.members[user, generation] = replace(row, expires_at=until, origin="command")
             return
-        if row is not None and row.lapsed(now):
+        if row is not None and row.included:
             lists["lapsed"].append(generation)
         lists["entered"].append((generation, until))
         self.members[user, generation] = Member(included=True, expires_at=until, since=now)
 
     def _remove(self, user: str, generation: str, now: datetime, lists: dict[str, Any]) -> None:
-        row = self.members.get((user, generation))
-        if row is not None and row.active(now):
+        row = self._now(user, generation, now)
+        if row is not None and row.included and not row.is_over(now):
             lists["exited"].append(generation)
         else:
             lists["unchanged"].append((generation, None))
-        if row is not None and row.lapsed(now):
-            lists["lapsed"].append(generation)
+            if row is not None and row.included:
+                lists["lapsed"].append(generation)
         if row is None or row.included:
             self.members[user, generation] = Member(included=False, expires_at=None, since=now)
+
+    def roll_out(self, generation: str, users: list[str], now: datetime, *, is_done: bool) -> list[Event]:
+        """These users are decided, as the percent says; at the end that is said."""
+        rollout, events = self.rollouts[generation], []
+        for user in users:
+            row, is_inside = self.members.get((user, generation)), self._is_inside(generation, user)
+            if is_inside and row is None:
+                self.members[user, generation] = Member(True, None, now, "rollout")
+                rollout.counts["entered"] += 1
+                events.append(self._changed(None, user, "rollout", entered=[(generation, None)]))
+            elif is_inside and row is not None and row.included and row.is_over(now):
+                self.members[user, generation] = replace(row, expires_at=None, origin="rollout")
+            elif not is_inside and row is not None and row.included and row.origin == "rollout":
+                if rollout.on_decrease == "keep":
+                    continue
+                del self.members[user, generation]
+                rollout.counts["exited"] += 1
+                events.append(self._changed(None, user, "rollout", exited=[generation]))
+        if is_done:
+            del self.rollouts[generation]
+            counts = rollout.counts
+            end = self._populated(generation, counts["exited"])
+            end["data"] |= {"cause": "rollout", "percent": rollout.percent, "entered": counts["entered"]}
+            events.append(end)
+        return events
+
+    def expire(self, now: datetime) -> list[Event]:
+        """Whatever is over ends, an event for each user and reason, or goes on as a rollout membership."""
+        ended: dict[tuple[str, str], list[str]] = {}
+        for (user, generation), row in sorted(self.members.items()):
+            if not row.included or not row.is_over(now):
+                continue
+            if generation not in self.deleted and self._is_inside(generation, user):
+                self.members[user, generation] = replace(row, expires_at=None, origin="rollout")
+                continue
+            del self.members[user, generation]
+            early = generation not in self.deleted or row.is_over(self.deleted[generation])
+            if not early:
+                self.ended_early[generation] += 1
+            ended.setdefault((user, "expiry" if early else "segment_deleted"), []).append(generation)
+        return [self._changed(None, user, reason, exited=gone) for (user, reason), gone in ended.items()]
 
     def _changed(
         self,
@@ -169,13 +258,13 @@ class Model:
     def sweep_deleted(self) -> list[Event]:
         """The memberships of deleted segments end: an event for each of them, in no particular order."""
         events = []
-        counts = dict.fromkeys(self.deleted, 0)
+        counts = {generation: self.ended_early.pop(generation, 0) for generation in self.deleted}
         for user, generation in sorted(self.members):
             if generation not in self.deleted:
                 continue
             row = self.members.pop((user, generation))
             if row.included:
-                reason = "segment_deleted" if row.active(self.deleted[generation]) else "expiry"
+                reason = "expiry" if row.is_over(self.deleted[generation]) else "segment_deleted"
                 counts[generation] += reason == "segment_deleted"
                 events.append(self._changed(None, user, reason, exited=[generation]))
         self.deleted = {}
@@ -191,13 +280,16 @@ class Model:
             "data": data | {"entered": 0, "exited": exited},
         }
 
-    def active(self, user: str, now: datetime) -> dict[str, tuple[str, datetime, datetime | None]]:
-        """The user's active segments by name: generation, since, expiry."""
-        return {
-            name_of(generation): (generation, row.since, row.expires_at)
-            for (member, generation), row in self.members.items()
-            if member == user and row.active(now) and generation not in self.deleted
-        }
+    def active(self, user: str, now: datetime) -> dict[str, tuple[str, str, datetime, datetime | None]]:
+        """The user's active segments by name: generation, origin, since, expiry."""
+        found = {}
+        for member, generation in self.members:
+            row = self._now(member, generation, now)
+            if row is None or not row.included or row.is_over(now):
+                continue
+            if member == user and generation not in self.deleted:
+                found[name_of(generation)] = (generation, row.origin, row.since, row.expires_at)
+        return found
 
 
 def _rejected(causation: str, key: str, code: str, fields: set[str]) -> Event:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-USERS = ["u1", "42"]
+USERS = ["u1", "42", "ü"]
 SEGMENTS = ["a", "b", "c.d"]
 GARBAGE = [
     (None, "malformed"),
@@ -58,6 +59,18 @@ class Pass:
 
 
 @dataclass(frozen=True)
+class RollOut:
+    """Rollouts go on by so many turns, of two users each."""
+
+    turns: int
+
+
+@dataclass(frozen=True)
+class Expire:
+    """The expiry job runs."""
+
+
+@dataclass(frozen=True)
 class Sweep:
     """The memberships of deleted segments are ended."""
 
@@ -89,11 +102,21 @@ def of(command_type: str, data: st.SearchStrategy[dict[str, Any]]) -> st.SearchS
 
 user_only = users.map(lambda user: {"user_id": user})
 segment_only = segments.map(lambda segment: {"segment": segment})
+percents = st.sampled_from([Decimal(0), Decimal(30), Decimal("50.01"), Decimal(75), Decimal(100)])
 details = st.fixed_dictionaries(
     {"segment": segments},
-    optional={"description": st.sampled_from(["d1", "d2"]), "owner": st.none() | st.just("o"), "tags": st.just(["t"])},
+    optional={
+        "description": st.sampled_from(["d1", "d2"]),
+        "owner": st.none() | st.just("o"),
+        "tags": st.just(["t"]),
+        "percent": percents,
+    },
 )
-updates = details.filter(lambda data: len(data) > 1)
+updates = st.builds(
+    lambda data, policy: data | ({"on_decrease": policy} if policy and "percent" in data else {}),
+    details.filter(lambda data: len(data) > 1),
+    st.sampled_from([None, "release", "keep"]),
+)
 KINDS: dict[str, st.SearchStrategy[Sent | Garbage]] = {
     "change": of("membership.change", changes()),
     "register": of("user.register", user_only),
@@ -104,14 +127,18 @@ KINDS: dict[str, st.SearchStrategy[Sent | Garbage]] = {
     "garbage": st.sampled_from(GARBAGE).map(lambda pair: Garbage(*pair)),
 }
 # sampled_from keeps repeated elements, one_of would count each strategy once
-WEIGHTED = ["change"] * 16 + ["register", "forget", "create", "update", "delete", "garbage"]
+WEIGHTED = ["change"] * 16 + ["register", "forget", "create", "update", "update", "delete", "garbage"]
 records = st.sampled_from(WEIGHTED).flatmap(KINDS.__getitem__)
-STEPS: dict[str, st.SearchStrategy[Deliver | Pass | Sweep]] = {
+STEPS: dict[str, st.SearchStrategy[Deliver | Pass | Sweep | RollOut | Expire]] = {
     "deliver": st.builds(Deliver, st.lists(records, min_size=3, max_size=12), st.booleans()),
     "pass": st.builds(Pass, st.sampled_from([5, 10, 25, 60])),
     "sweep": st.just(Sweep()),
+    "roll out": st.builds(RollOut, st.integers(1, 4)),
+    "expire": st.just(Expire()),
 }
-steps = st.sampled_from(["deliver"] * 4 + ["pass"] * 3 + ["sweep"]).flatmap(STEPS.__getitem__)
+steps = st.sampled_from(["deliver"] * 4 + ["pass"] * 3 + ["roll out"] * 2 + ["expire", "sweep"]).flatmap(
+    STEPS.__getitem__
+)
 everyone: list[Sent | Garbage] = [Sent(f"make {name}", "segment.create", {"segment": name}) for name in SEGMENTS]
 everyone += [Sent(f"know {name}", "user.register", {"user_id": name}) for name in USERS]
 beginning = Deliver(everyone, together=True)

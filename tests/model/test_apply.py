@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -12,14 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, note
 from hypothesis import strategies as st
 
-from tests.model.compare import by_key, replayed
+from tests.model.compare import by_key, ordered, replayed
 from tests.model.naive import Event, Model
-from tests.model.strategies import SEGMENTS, USERS, Deliver, Garbage, Pass, Sent, Sweep, stories
+from tests.model.strategies import SEGMENTS, USERS, Deliver, Expire, Garbage, Pass, RollOut, Sent, Sweep, stories
 from tests.model.world import SOURCE, World
 from worker.settings import Settings
 
 EMPTY = """
-truncate users, segments, memberships, journal, inbox, positions, deletions restart identity cascade;
+truncate users, segments, memberships, journal, inbox, positions, deletions, rollouts, expiry_held
+restart identity cascade;
 update journal_head set sequence = 0, time = 'epoch'
 """
 
@@ -41,12 +42,11 @@ async def _tell(worker_settings: Settings, story: list[Any], data: st.DataObject
     connection = await asyncpg.connect(worker_settings.database_url.get_secret_value())
     try:
         await connection.execute(EMPTY)
-        model = Model("admitted" if worker_settings.users == "any" else "refused")
         everything: list[Event] = []
         async with World(worker_settings) as world:
+            model = Model(world.reader.salts, "admitted" if worker_settings.users == "any" else "refused")
             for step in story:
-                expected = await _step(world, model, step)
-                actual = await world.events()
+                actual, expected = await _step(connection, world, model, step)
                 everything += actual
                 _hold_events(step, actual, expected)
             await _hold_tables(connection, world, model, everything)
@@ -55,21 +55,47 @@ async def _tell(worker_settings: Settings, story: list[Any], data: st.DataObject
         await connection.close()
 
 
-async def _step(world: World, model: Model, step: Any) -> list[Event]:
+async def _step(
+    connection: asyncpg.Connection[asyncpg.Record], world: World, model: Model, step: Any
+) -> tuple[list[Event], list[Event]]:
+    """Do it; the worker's events and the model's. The worker goes first: it chooses the salts of new segments."""
     match step:
         case Pass(seconds):
-            world.now = world.now.fromtimestamp(world.now.timestamp() + seconds, world.now.tzinfo)
-            return []
+            world.now += timedelta(seconds=seconds)
+            return [], []
         case Sweep():
             await world.sweep()
-            return model.sweep_deleted()
+            return await world.events(), model.sweep_deleted()
+        case Expire():
+            await world.expire()
+            return await world.events(), model.expire(world.now)
+        case RollOut(turns):
+            return await _roll_out(connection, world, model, turns)
         case Deliver(records, together):
             return await _deliver(world, model, records, together=together)
         case _:
             raise AssertionError(step)
 
 
-async def _deliver(world: World, model: Model, sent: list[Sent | Garbage], *, together: bool) -> list[Event]:
+async def _roll_out(
+    connection: asyncpg.Connection[asyncpg.Record], world: World, model: Model, turns: int
+) -> tuple[list[Event], list[Event]]:
+    actual: list[Event] = []
+    expected: list[Event] = []
+    for _ in range(turns):
+        decided = await world.roll_out(connection)
+        if decided is None:
+            assert not model.rollouts
+            break
+        segment_id, users, is_done = decided
+        actual += await world.events()
+        expected += model.roll_out(world.reader.generation(segment_id), users, world.now, is_done=is_done)
+    return actual, expected
+
+
+async def _deliver(
+    world: World, model: Model, sent: list[Sent | Garbage], *, together: bool
+) -> tuple[list[Event], list[Event]]:
     """The batch has the segment commands first, then each partition's records in order; so has the model."""
     pairs = [(record, *world.received(record)) for record in sent]
     if any(topic.value == "segment-commands" for _, topic, _ in pairs):
@@ -78,6 +104,7 @@ async def _deliver(world: World, model: Model, sent: list[Sent | Garbage], *, to
     if not together and _shares_a_name(pairs):
         together = True  # which of two at the same time comes first is open
     await world.deliver([received for _, _, received in pairs], together=together)
+    actual = await world.events()
     expected: list[Event] = []
     for record, _, received in pairs:
         if isinstance(record, Garbage):
@@ -85,7 +112,7 @@ async def _deliver(world: World, model: Model, sent: list[Sent | Garbage], *, to
             expected.append({"type": "command.rejected", "key": key, "causation": ..., "data": {"code": record.code}})
         else:
             expected += model.apply(vars(record) | {"source": SOURCE}, world.now)
-    return expected
+    return actual, expected
 
 
 def _shares_a_name(pairs: list[Any]) -> bool:
@@ -102,7 +129,7 @@ def _hold_events(step: Any, actual: list[Event], expected: list[Event]) -> None:
     assert got.keys() == wanted.keys()
     for key in wanted:
         mine, events = got[key], wanted[key]
-        if isinstance(step, Sweep):
+        if isinstance(step, Sweep | Expire):
             mine, events = sorted(mine, key=str), sorted(events, key=str)
         assert len(mine) == len(events)
         # unreadable records are rejected before the batch's commands are decided: another topic, no promised order
@@ -120,15 +147,7 @@ def _hold_event(actual: Event, expected: Event) -> None:
     if expected["causation"] is ...:
         assert (actual["type"], actual["data"]["code"]) == (expected["type"], expected["data"]["code"])
     else:
-        assert _ordered(actual) == _ordered(expected)
-
-
-def _ordered(event: Event) -> Event:
-    """Where no command gives the order of `exited`, none is promised."""
-    if event["data"].get("reason") not in ("user_forgotten", "expiry"):
-        return event
-    exited = sorted(event["data"]["exited"], key=lambda item: item["segment_id"])
-    return event | {"data": event["data"] | {"exited": exited}}
+        assert ordered(actual) == ordered(expected)
 
 
 async def _hold_tables(
@@ -143,16 +162,16 @@ async def _hold_tables(
         "select user_id, segment_id, included, origin, since, expires_at from memberships"
         " join users using (user_key) join segments using (segment_key)"
     )
-    assert all(row["origin"] == "command" for row in rows)
     found = {
         (row["user_id"], world.reader.generation(str(row["segment_id"]))): (
             row["included"],
             row["expires_at"],
             row["since"],
+            row["origin"],
         )
         for row in rows
     }
-    wanted = {place: (row.included, row.expires_at, row.since) for place, row in model.members.items()}
+    wanted = {place: (row.included, row.expires_at, row.since, row.origin) for place, row in model.members.items()}
     assert found == wanted
     assert await connection.fetchval("select count(*) from memberships") == len(found)
     included: set[tuple[str, str, datetime | None]] = {
@@ -166,5 +185,5 @@ async def _hold_answers(world: World, model: Model) -> None:
     for row in await world.looking.fetch("memberships_of_users", USERS, world.now):
         generation = world.reader.generation(str(row["segment_id"]))
         assert row["segment"] in SEGMENTS
-        answers[row["user_id"]][row["segment"]] = (generation, row["since"], row["expires_at"])
+        answers[row["user_id"]][row["segment"]] = (generation, row["origin"], row["since"], row["expires_at"])
     assert answers == {user: model.active(user, world.now) for user in USERS}

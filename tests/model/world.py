@@ -10,6 +10,8 @@ from typing import Any
 from uuid import uuid4
 from zlib import crc32
 
+import asyncpg
+
 from schemas.commands import COMMANDS
 from schemas.decode import decode
 from schemas.producer import new_command
@@ -20,9 +22,10 @@ from tests.model.strategies import START, Garbage, Sent
 from worker.apply import Applier, Outcome
 from worker.batch import Batch, Received, Span
 from worker.database import Database
-from worker.deletion import Deletion
 from worker.encode import Encoder
-from worker.progress import Progress
+from worker.jobs.deletion import Deletion
+from worker.jobs.expiry import Expiry
+from worker.jobs.rollout import Rollout
 from worker.settings import Settings
 
 PARTITIONS = 2
@@ -46,7 +49,10 @@ class World:
         self.appliers = [
             Applier(session, self.settings, clock=lambda: self.now, new_uuid=uuid4) for session in self.sessions
         ]
-        self.deletion = Deletion(database, Progress(60), clock=lambda: self.now, journaled=lambda: None)
+        self.deletion, self.expiry = Deletion(lambda: self.now), Expiry(lambda: self.now)
+        self.rollout = Rollout(lambda: self.now)
+        self.rollout._size.rows = 2
+        self.rollout._size._rows_max = 2
         self.looking = database.session("looking")
         self.encoder = Encoder(self.looking, self.settings, "test")
         prefix = self.settings.topic_prefix
@@ -90,8 +96,34 @@ class World:
 
     async def sweep(self) -> None:
         """End the memberships of deleted segments, as far as there are any."""
-        for row in await self.looking.fetch("deletion_begin"):
-            await self.deletion._walk(self.looking, [row["segment_key"]], row["next_block"])
+        while await self.deletion.turn(self.looking) is not None:
+            pass
+
+    async def expire(self) -> None:
+        """End what is over."""
+        while await self.expiry.turn(self.looking) is not None:
+            pass
+
+    async def roll_out(self, connection: asyncpg.Connection[asyncpg.Record]) -> tuple[str, list[str], bool] | None:
+        """One turn: the segment's id, the users that it decided, and whether that was all; None with nothing to do."""
+        waiting = await self.looking.fetch("rollouts_next")
+        if not waiting:
+            return None
+        look = (
+            "select s.segment_id::text, r.next_user_key, r.finished_at is not null as is_done"
+            " from rollouts r join segments s using (segment_key) where segment_key = $1"
+        )
+        before = await connection.fetchrow(look, waiting[0]["segment_key"])
+        await self.rollout.turn(self.looking)
+        after = await connection.fetchrow(look, waiting[0]["segment_key"])
+        assert before is not None
+        assert after is not None
+        users = await connection.fetch(
+            "select user_id from users where user_key > $1 and user_key <= $2 order by user_key",
+            before["next_user_key"],
+            after["next_user_key"],
+        )
+        return before["segment_id"], [row["user_id"] for row in users], after["is_done"]
 
     async def events(self) -> list[Event]:
         """What was journaled since the last call, encoded as the relay does it."""
