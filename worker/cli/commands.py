@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -183,6 +184,27 @@ def demo(
         raise typer.Exit(EXIT_FAILED)
 
 
+@app.command(epilog="Example: `segmentation jobs`")
+def jobs(
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+) -> None:
+    """List what runs by itself: jobs, rollouts and deletions, with how far they are and how they ended."""
+    from worker.cli import jobs as background
+
+    run(background.jobs(as_json=as_json))
+
+
+@app.command(epilog="Example: `segmentation preview 12.5 --segment beta`")
+def preview(
+    percent: Annotated[str, typer.Argument(metavar="PERCENT", help="0 to 100, two decimals at most.")],
+    segment: Annotated[str | None, typer.Option(help="An existing segment; a new one if none is named.")] = None,
+) -> None:
+    """Say how many users a percent would bring in and send out, without doing it."""
+    from worker.cli import jobs as background
+
+    run(background.preview(_percent(percent), segment))
+
+
 @app.command(epilog="Example: `SEGMENTATION_USERS=any segmentation settings`")
 def settings(
     markdown: Annotated[bool, typer.Option("--markdown", help="Write docs/settings.md's text.")] = False,
@@ -241,3 +263,13 @@ def reset_deployment(yes: Yes = False) -> None:
 def _confirm(yes: bool, question: str) -> None:
     if not yes:
         typer.confirm(question, abort=True, err=True)
+
+
+def _percent(text: str) -> Decimal:
+    try:
+        percent = Decimal(text)
+    except InvalidOperation:
+        percent = Decimal(-1)
+    if not 0 <= percent <= 100 or percent != round(percent, 2):
+        raise typer.BadParameter("must be a number from 0 to 100 with two decimals at most", param_hint="PERCENT")
+    return percent

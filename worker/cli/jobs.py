@@ -1,0 +1,86 @@
+"""`jobs` and `preview`: what runs by itself, and what a percent would do."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from worker.cli.console import out, show, write
+from worker.database import Database, Record
+from worker.errors import ConfigurationError
+from worker.settings import load
+
+PREVIEW_SECONDS_MAX = 600.0
+
+
+async def jobs(*, as_json: bool) -> None:
+    """Print the jobs, rollouts and deletions: running or last done, how far, how fast, how long still."""
+    session = Database(load()).session("jobs")
+    try:
+        rows = await session.fetch("jobs_list")
+    finally:
+        await session.close()
+    now = datetime.now(UTC)
+    if as_json:
+        for row in rows:
+            write(json.dumps(dict(row), default=str))
+        return
+    table = Table("what", "state", "began", "done", "rate", "left", "next", box=SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*_cells(row, now))
+    show(table)
+    for row in rows:
+        if row["error"]:
+            out.print(Text(f"{row['name']} has failed {row['failures']} times: {row['error']}", style="red"))
+    if not rows:
+        out.print("nothing has run yet")
+
+
+async def preview(percent: Decimal, segment: str | None) -> None:
+    """Print how many users would enter and leave; raises ConfigurationError for an unknown segment."""
+    settings = load()
+    limits = settings.model_copy(update={"statement_seconds_max": PREVIEW_SECONDS_MAX})
+    session = Database(limits).session("preview")
+    try:
+        row = await session.row("preview", segment, percent, uuid4())
+    finally:
+        await session.close()
+    if not row["is_found"]:
+        raise ConfigurationError(f"Segment {segment!r} does not exist; leave it out to preview a new one")
+    name = segment or "a new segment"
+    out.print(
+        f"{percent} % of {name}: {row['inside']:,} of {row['users']:,} users are inside; "
+        f"{row['entering']:,} would enter, {row['leaving']:,} would leave",
+        markup=False,
+    )
+
+
+def _cells(row: Record, now: datetime) -> list[str]:
+    state = row["outcome"] or ("running" if row["started_at"] and not row["finished_at"] else "")
+    seconds = ((row["finished_at"] or now) - row["started_at"]).total_seconds() if row["started_at"] else 0.0
+    rate = row["done"] / seconds if seconds > 0 else 0.0
+    done, left = f"{row['done']:,}", ""
+    if row["total"] is not None:
+        done += f" of {row['total']:,}"
+        if state == "running" and rate:
+            left = str(timedelta(seconds=round((row["total"] - row["done"]) / rate)))
+    name = row["name"] if row["kind"] == "job" else f"{row['kind']} of {row['name']}"
+    return [
+        name,
+        state,
+        _moment(row["started_at"]),
+        done,
+        f"{rate:,.0f}/s" if rate else "",
+        left,
+        _moment(row["next_at"]),
+    ]
+
+
+def _moment(at: datetime | None) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
