@@ -54,7 +54,8 @@ class App:
         self._assignment = Assignment()
         consumer = group_consumer(settings)
         self.relay = Relay(settings, database, progress)
-        jobs = [Expiry(now), Rollout(now), Deletion(now), Retention(now, settings.deduplication_window)]
+        retention = Retention(now, settings.deduplication_window, settings.journal_retention)
+        jobs = [Expiry(now), Rollout(now), Deletion(now), retention]
         self.jobs = Leader(database, progress, jobs, clock=now, journaled=self.relay.notify)
         answering = progress.watch("replies")
         self.replies = Replies(settings, database.session("replies", answering.beat), clock=now, watch=answering)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 import isodate
@@ -28,6 +28,21 @@ def _duration(value: object) -> object:
     return parsed
 
 
+def _calendar_duration(value: object) -> object:
+    """An ISO 8601 duration, also of years and months."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parsed = isodate.parse_duration(value)
+    except isodate.ISO8601Error:
+        parsed = timedelta()
+    now = datetime.now(UTC)
+    if now + parsed <= now:
+        raise ValueError("must be a positive ISO 8601 duration, such as P13M or P90D")
+    return parsed
+
+
+CalendarDuration = Annotated[isodate.Duration | timedelta, BeforeValidator(_calendar_duration)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -35,7 +50,9 @@ Count = Annotated[int, Field(ge=1)]
 class Settings(BaseSettings):
     """All settings; each field's description states its meaning and unit."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        arbitrary_types_allowed=True, env_prefix=ENV_PREFIX, frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     topic_prefix: str = Field("segmentation", description="first part of every topic's name")
     kafka_bootstrap_servers: str = Field("localhost:9092", description="`host:port`, several separated by commas")
@@ -61,6 +78,10 @@ class Settings(BaseSettings):
     )
     deduplication_window: Duration = Field(
         timedelta(days=7), description="how long a command's `source` and `id` are remembered, ISO 8601 duration"
+    )
+    journal_retention: CalendarDuration = Field(
+        isodate.Duration(months=13),
+        description="how long a month's journal is kept after its end, once published and reported; ISO 8601 duration",
     )
     record_bytes_max: int = Field(262_144, ge=1_024, description="largest command record, bytes")
     http_address: str = Field("127.0.0.1:8080", description="where /livez, /readyz and /metrics answer; empty: nowhere")

@@ -75,7 +75,9 @@ def _hold_order_of_keys(journaled: Sequence[Said], commands: Sequence[Command]) 
 
 
 def _follow(journaled: Sequence[Said], by_id: dict[str, Command]) -> tuple[Model, list[Event]]:
-    model, reader, events = Model(), Reader(), []
+    reader = Reader()
+    model = Model(reader.salts)
+    events: list[Event] = []
     waiting: dict[str, list[Event]] = {}
     for one in journaled:
         value = _bytes(one)

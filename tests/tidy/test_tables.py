@@ -16,8 +16,8 @@ from worker import metrics
 from worker.apply import EXCLUSIVE_TYPES, QUERY, STRUCTURE_LOCK
 from worker.cli.settings_page import markdown
 from worker.consume import CONSUMED
-from worker.deletion import Deletion
 from worker.handlers import HANDLERS
+from worker.jobs.leader import Leader
 from worker.migrations import MIGRATION_LOCK
 from worker.relay import Relay
 from worker.rounds import SEGMENT_TYPES
@@ -40,7 +40,7 @@ def test_what_ends_segments_or_users_works_alone() -> None:
 
 def test_locks_differ() -> None:
     assert MIGRATION_LOCK != STRUCTURE_LOCK
-    roles = Counter(role.lock for role in (Relay, Deletion))
+    roles = Counter(role.lock for role in (Relay, Leader))
     assert set(roles.values()) == {1}
 
 

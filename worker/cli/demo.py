@@ -78,7 +78,7 @@ class Telling:
             for scene in scenes(datetime.now(UTC)):
                 if not await self._play(scene, reading, sender):
                     return False
-            if not await self._await(reading, set(), {"segment.populated"}):
+            if not await self._await(reading, set(), {"segment_deleted"}):
                 return False
         out.print("\n[bold cyan]In the end[/]")
         for user_id in USERS:
@@ -98,6 +98,7 @@ class Telling:
             await sender.send_raw(topic, Prepared("raw", "membership.change", b"ada", scene.raw, []))
             self._types.discard("command.rejected")
             return await self._await(reading, set(), {"command.rejected"})
+        self._types.discard(scene.until or "")
         command = make({"type": scene.type, "data": scene.data, "id": scene.id}, SOURCE)
         identity = f" --id {scene.id}" if scene.id else ""
         typed = f"segmentation send {scene.type} {shlex.quote(json.dumps(scene.data))}{identity}"
@@ -105,7 +106,9 @@ class Telling:
             out.print(Text.assemble(("  $ ", "dim"), typed))
             await sender.send(command)
         await sender.flush()
-        return await self._await(reading, {command.id}, set())
+        if not await self._await(reading, {command.id}, set()):
+            return False
+        return scene.until is None or await self._await(reading, set(), {scene.until})
 
     async def _await(self, reading: Tail, causes: set[str], types: set[str]) -> bool:
         """Print events until one has such a cause, or is of such a type."""
@@ -116,8 +119,9 @@ class Telling:
                     for event in await reading.poll():
                         _print(event)
                         self._causes[str(event.get("causationid"))] += 1
-                        self._types.add(short_type(event))
-                        found = found or event.get("causationid") in causes or short_type(event) in types
+                        kinds = {short_type(event), str(event["data"].get("reason"))}
+                        self._types |= kinds
+                        found = found or event.get("causationid") in causes or bool(kinds & types)
                 if found:
                     return True
         ended = self._process.exit.done()

@@ -71,7 +71,7 @@ def _text(value: Any) -> str:
             return ""
         case SecretStr():
             return _without_password(value.get_secret_value())
-        case timedelta():
+        case timedelta() | isodate.Duration():
             return str(isodate.duration_isoformat(value))
         case _:
             return str(value)

@@ -14,18 +14,22 @@ REPEATED_ID = "order-4711"
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A caption, and a command (`type`, `data`), sent twice if it has an id, or a raw value that is no good command."""
+    """A caption, and a command (`type`, `data`), sent twice if it has an id, or a raw value that is no good command.
+
+    `until` is what the scene ends with beside the command's own outcome: an event's type, or a change's reason.
+    """
 
     caption: str
     type: CommandType | None = None
     data: dict[str, Any] | None = None
     raw: bytes | None = None
     id: str | None = None
+    until: str | None = None
 
 
 def scenes(now: datetime) -> list[Scene]:
     """Every command once or more, and what is refused."""
-    return [*_beginnings(), *_changes(now), *_refusals(), *_farewells()]
+    return [*_beginnings(), *_changes(now), *_rollouts(), *_refusals(), *_farewells()]
 
 
 def _beginnings() -> list[Scene]:
@@ -62,6 +66,29 @@ def _changes(now: datetime) -> list[Scene]:
         ),
         Scene("What is there already is no error", "membership.change", {"user_id": "ada", "add": ["discount-30"]}),
         Scene("Anyone may ask", "membership.query", {"user_id": "grace"}),
+    ]
+
+
+def _rollouts() -> list[Scene]:
+    more = [Scene("", "user.register", {"user_id": f"user-{number}"}) for number in range(1, 7)]
+    more[0] = Scene("More users come", "user.register", {"user_id": "user-1"})
+    dark, end = "dark-mode", "segment.populated"
+    return [
+        *more,
+        Scene(
+            "Half of all users, by a formula that anyone can compute",
+            "segment.create",
+            {"segment": dark, "percent": 50},
+            until=end,
+        ),
+        Scene("… ramped up: nobody leaves", "segment.update", {"segment": dark, "percent": 90}, until=end),
+        Scene("… and down: nobody else enters", "segment.update", {"segment": dark, "percent": 20}, until=end),
+        Scene(
+            "For two seconds only: it ends by itself",
+            "membership.change",
+            {"user_id": "user-1", "add": ["discount-30"], "ttl": "PT2S"},
+            until="expiry",
+        ),
     ]
 
 

@@ -1,15 +1,22 @@
-"""Forgets what is no longer needed: names of old commands, finished rollouts."""
+"""Forgets what is no longer needed, and makes room for what comes: the inbox, the journal's months, rollouts."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import isodate
 
 from worker import journal
 from worker.database import Session
 from worker.jobs.job import Job
+from worker.logs import logger
+
+log = logger(__name__)
 
 BLOCKS = 512
+"""Blocks of the inbox that a turn looks through."""
 ROLLOUTS_KEPT = timedelta(days=30)
+MONTHS_AHEAD = 2
 
 
 class Retention(Job):
@@ -19,9 +26,11 @@ class Retention(Job):
     every_seconds = 3600.0
     journals = False
 
-    def __init__(self, clock: journal.Clock, deduplication_window: timedelta) -> None:
+    def __init__(
+        self, clock: journal.Clock, deduplication_window: timedelta, journal_retention: isodate.Duration | timedelta
+    ) -> None:
         super().__init__(clock)
-        self._window = deduplication_window
+        self._window, self._journal_retention = deduplication_window, journal_retention
         self._block = 0
 
     async def turn(self, session: Session) -> int | None:
@@ -29,8 +38,17 @@ class Retention(Job):
         now = self._clock()
         if self._block >= (await session.row("inbox_blocks"))["blocks"]:
             self._block = 0
-            await session.fetch("rollouts_prune", now - ROLLOUTS_KEPT)
+            await self._rest(session, now)
             return None
         row = await session.row("inbox_prune", now - self._window, self._block, self._block + BLOCKS)
         self._block += BLOCKS
         return int(row["gone"])
+
+    async def _rest(self, session: Session, now: datetime) -> None:
+        await session.fetch("rollouts_prune", now - ROLLOUTS_KEPT)
+        async with session.transaction():
+            made = (await session.row("journal_ahead", now, MONTHS_AHEAD))["made"]
+        async with session.transaction():
+            dropped = [row["name"] for row in await session.fetch("journal_drop", now - self._journal_retention)]
+        if made or dropped:
+            log.info("journal partitions", made=made, dropped=dropped)

@@ -9,7 +9,7 @@ with due as materialized (
             select from expiry_held h
             where h.user_key = m.user_key and h.segment_key = m.segment_key and h.retry_at > $1
         )
-    order by m.expires_at
+    order by m.expires_at, m.user_key, m.segment_key
     limit $2
     for update of m skip locked
 ), gone_on as (

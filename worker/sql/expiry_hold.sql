@@ -7,7 +7,7 @@ with due as (
             select from expiry_held h
             where h.user_key = m.user_key and h.segment_key = m.segment_key and h.retry_at > $1
         )
-    order by m.expires_at
+    order by m.expires_at, m.user_key, m.segment_key
     limit 1
 ), held as (
     insert into expiry_held as h (user_key, segment_key, error, retry_at)
