@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.background import background
 from benchmarks.drain import preloaded
 from benchmarks.latency import latency
 from benchmarks.peers.limit import limit
@@ -25,7 +26,7 @@ from worker.local.guarded import guarded
 from worker.local.kafka import KAFKA_VERSION
 from worker.local.services import embedded
 
-NAMES = ("drain", "latency", "size", "memory")
+NAMES = ("drain", "latency", "size", "memory", "background")
 RESULTS = Path(__file__).parent / "results"
 PEER_SHARE = 50
 """The peer drains so many times fewer commands: it is that much slower."""
@@ -47,6 +48,8 @@ async def main(names: list[str], commands: int, rounds: int, seconds: int, memor
                 results["latency"] = await latency(world, seconds)
             if "size" in names:
                 results["size"] = await size(world, commands, rounds, _say)
+            if "background" in names:
+                results["background"] = await background(world, _say)
             if "memory" in names:
                 _say(f"memory over {memory_commands:,} commands")
                 results["memory"] = _memory(await preloaded(world, memory_commands, 99))
@@ -101,6 +104,8 @@ def _print(results: dict[str, Any]) -> None:
         small, large = results["size"]["small"], results["size"]["large"]
         table.add_row("100 k memberships in the table", f"{small:,}/s", "1")
         table.add_row("10 M memberships in the table", f"{large:,}/s", f"{large / small:.2f}")
+    if "background" in results:
+        _add_background(table, results["background"])
     if "memory" in results:
         figures = results["memory"]
         table.add_row(f"memory over {figures['commands']:,} commands, peak", f"{figures['peak_mib']} MiB", "")
@@ -117,6 +122,20 @@ def _add_drain(table: Table, drain: dict[str, list[dict[str, Any]]]) -> None:
         table.add_row(f"{label}: commands/s", f"{median:,} ({low:,}–{high:,})", f"{worker / median:.2f}")
     cpu = drain["worker"][0]["cpu_us_per_command"]
     table.add_row("CPU µs a command: worker, PostgreSQL, Kafka", " / ".join(str(value) for value in cpu.values()), "")
+
+
+def _add_background(table: Table, background: dict[str, Any]) -> None:
+    """The ratio is to one statement that writes the same rows."""
+    loop = background["loop"]["loop"]["per_second"]
+    for name, runs in background.items():
+        if name == "loop":
+            continue
+        limit = runs["one_statement"]["per_second"]
+        for how in ("alone", "with_events"):
+            rate = runs[how]["per_second"]
+            table.add_row(f"{name}, {how.replace('_', ' ')}", f"{rate:,}/s", f"{rate / limit:.2f}")
+        table.add_row(f"{name}, one statement", f"{limit:,}/s", "1")
+    table.add_row("the usual loop", f"{loop:,}/s", "")
 
 
 def _median(values: list[int]) -> int:

@@ -1,0 +1,159 @@
+"""Rollout, expiry and deletion of a million: the job alone, with its events read, one statement, the usual loop."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+
+from benchmarks.usage import rss_mib
+from benchmarks.world import USERS, World, worker
+from schemas.topics import Topic, topic_name
+from worker import kafka
+from worker.database import Database
+from worker.jobs.deletion import Deletion
+from worker.jobs.expiry import Expiry
+from worker.jobs.job import Job
+from worker.jobs.rollout import Rollout
+from worker.settings import Settings
+
+PERCENTS = (10, 50, 100)
+LOOP_USERS = 4_000
+"""The loop does so many: it is that much slower."""
+MEMBERS = f"""
+insert into memberships (user_key, segment_key, included, origin, since, expires_at)
+select n, 1, true, 'command', now(), %s from generate_series(1, {USERS}) n
+"""
+BEGIN = {
+    "rollout": "update segments set percent = {percent} where segment_key = 1;"
+    " insert into rollouts (segment_key, percent, on_decrease, last_user_key, requested_at)"
+    " select 1, {percent}, 'release', max(user_key), now() from users",
+    "expiry": MEMBERS % "now() - interval '1 minute'",
+    "deletion": MEMBERS % "null" + "; update segments set deleted_at = now() where segment_key = 1;"
+    " insert into deletions (segment_key, deleted_at) values (1, now())",
+}
+APPEND = """
+, head as (update journal_head set sequence = sequence + (select count(*) from done) returning sequence)
+insert into journal (sequence, time, type, reason, user_id, {column})
+select h.sequence - (select count(*) from done) + row_number() over (), now(),
+    'membership.changed', '{reason}', u.user_id,
+    array[1]
+from head h, done d join users u using (user_key)
+"""
+LIMIT = {
+    "rollout": "with done as (insert into memberships (user_key, segment_key, included, origin, since)"
+    " select u.user_key, 1, true, 'rollout', now() from users u, segments s"
+    " where s.segment_key = 1 and bucket(s.salt, u.user_id) < {percent} * 100 returning user_key)"
+    + APPEND.format(column="entered", reason="rollout"),
+    "expiry": "with done as (delete from memberships where expires_at <= now() returning user_key)"
+    + APPEND.format(column="exited", reason="expiry"),
+    "deletion": "with done as (delete from memberships where segment_key = 1 returning user_key)"
+    + APPEND.format(column="exited", reason="segment_deleted"),
+}
+JOBS: dict[str, type[Job]] = {"rollout": Rollout, "expiry": Expiry, "deletion": Deletion}
+
+
+async def background(world: World, say: Callable[[str], None]) -> dict[str, Any]:
+    """For each kind of work: memberships/s of the job alone, with events, of one statement, of the loop."""
+    results = {}
+    cases = [("rollout", percent) for percent in PERCENTS] + [("expiry", 0), ("deletion", 0)]
+    for kind, percent in cases:
+        say(f"{kind} {percent or ''}")
+        name = f"{kind} {percent} %" if percent else kind
+        results[name] = {
+            "alone": await _measured(world, kind, percent, _alone),
+            "one_statement": await _measured(world, kind, percent, _one_statement),
+            "with_events": await _measured(world, kind, percent, _with_events),
+        }
+    say("the usual loop")
+    results["loop"] = {"loop": await _measured(world, "rollout", 100, _loop)}
+    return results
+
+
+Doing = Callable[[World, Settings, str, int], Awaitable[dict[str, Any]]]
+
+
+async def _measured(world: World, kind: str, percent: int, doing: Doing) -> dict[str, Any]:
+    """In a database of its own, with the work ready to begin."""
+    async with world.deployment() as settings:
+        database = settings.database_url.get_secret_value().rpartition("/")[2]
+        await world.execute(BEGIN[kind].format(percent=percent), database)
+        await world.execute("vacuum analyze memberships; ", database)
+        await world.execute("checkpoint", database)
+        return await doing(world, settings, kind, percent)
+
+
+async def _alone(world: World, settings: Settings, kind: str, percent: int) -> dict[str, Any]:
+    """The job's turns, one after the other, without a relay."""
+    session = Database(settings).session("bench")
+    job = JOBS[kind](lambda: datetime.now(UTC))
+    began, done = time.perf_counter(), 0
+    while (more := await job.turn(session)) is not None:
+        done += more
+    await session.close()
+    return _rate(done, time.perf_counter() - began)
+
+
+async def _with_events(world: World, settings: Settings, kind: str, percent: int) -> dict[str, Any]:
+    """A worker with its relay, until a subscriber has read the last event."""
+    count = USERS if not percent else await _inside(world, settings, percent)
+    reader = await world.process("reader", ["-m", "benchmarks.reader", str(count)], settings)
+    began = time.time()
+    async with worker(world, settings) as process:
+        await reader.exit
+        memory = rss_mib(process.pid)
+    read = json.loads(reader.tail())
+    return _rate(count, read["last"] - began) | {"rss_mib": round(memory, 1)}
+
+
+async def _one_statement(world: World, settings: Settings, kind: str, percent: int) -> dict[str, Any]:
+    """The same rows in one go."""
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    try:
+        began = time.perf_counter()
+        status = await connection.execute(LIMIT[kind].format(percent=percent), timeout=600)
+        return _rate(int(status.rpartition(" ")[2]), time.perf_counter() - began)
+    finally:
+        await connection.close()
+
+
+async def _loop(world: World, settings: Settings, kind: str, percent: int) -> dict[str, Any]:
+    """As it is usually written: a row, a transaction and an event at a time."""
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    producer = kafka.producer(settings)
+    await producer.start()
+    topic = topic_name(settings.topic_prefix, Topic.MEMBERSHIP_EVENTS)
+    users = await connection.fetch("select user_key, user_id from users limit $1", LOOP_USERS)
+    salt = await connection.fetchval("select salt from segments where segment_key = 1")
+    began = time.perf_counter()
+    for user in users:
+        digest = hashlib.sha256(f"{salt}:{user['user_id']}".encode()).digest()
+        if int.from_bytes(digest[:8], "big") % 10_000 < Decimal(percent) * 100:
+            async with connection.transaction():
+                await connection.execute(
+                    "insert into memberships (user_key, segment_key, included, origin, since)"
+                    " values ($1, 1, true, 'rollout', now()) on conflict do nothing",
+                    user["user_key"],
+                )
+            event = json.dumps({"user_id": user["user_id"], "entered": [1]}).encode()
+            await producer.send_and_wait(topic, event, key=user["user_id"].encode())
+    seconds = time.perf_counter() - began
+    await producer.stop()
+    await connection.close()
+    return _rate(LOOP_USERS, seconds)
+
+
+async def _inside(world: World, settings: Settings, percent: int) -> int:
+    database = settings.database_url.get_secret_value().rpartition("/")[2]
+    sql = f"select count(*) from users u, segments s where segment_key = 1 and bucket(salt, user_id) < {percent} * 100"
+    return await world.value(sql, database)
+
+
+def _rate(done: int, seconds: float) -> dict[str, Any]:
+    return {"memberships": done, "seconds": round(seconds, 2), "per_second": round(done / seconds)}
