@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 import isodate
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import ConfigurationError
@@ -42,7 +50,9 @@ def _calendar_duration(value: object) -> object:
     return parsed
 
 
-CalendarDuration = Annotated[isodate.Duration | timedelta, BeforeValidator(_calendar_duration)]
+CalendarDuration = Annotated[
+    isodate.Duration | timedelta, BeforeValidator(_calendar_duration), PlainSerializer(isodate.duration_isoformat)
+]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Count = Annotated[int, Field(ge=1)]
 

@@ -6,6 +6,7 @@ A scan of a whole table would turn a batch's cost from its own size to the table
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -32,7 +33,7 @@ update journal_head set sequence = {ROWS}, time = now();
 insert into positions (topic, partition, next_offset) select 't', n, 0 from generate_series(1, {PARTITIONS}) n;
 analyze;
 """
-BIG = {"users", "memberships", "inbox", "journal", "journal_default", "positions"}
+BIG = {"users", "memberships", "inbox", "journal", "positions"}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "inbox_claim": ([UUID(int=number) for number in range(100)], NOW),
     "memberships_change": change(100),
     "memberships_of_users": (users(100), NOW),
-    "users_admit": (users(100), ["s1"] * 100, list(range(100)), NOW),
+    "users_admit": (users(100), ["s1"] * 100, list(range(100))),
     "users_register": (users(100), NOW),
     "users_forget": (users(3), NOW),
     "segments_by_key": ([1, 2, 3],),
@@ -93,7 +94,7 @@ async def test_changes_find_their_rows_by_key(filled: asyncpg.Connection, count:
 
 async def test_the_journal_is_read_in_order_by_its_index(filled: asyncpg.Connection) -> None:
     nodes = await _plan(filled, "journal_read", SMALL["journal_read"])
-    assert "journal_default_sequence_idx" in {node.get("Index Name") for node in nodes}
+    assert any(re.fullmatch(r"journal_\d{6}_sequence_idx", str(node.get("Index Name"))) for node in nodes)
     assert "Sort" not in {node["Node Type"] for node in nodes}
 
 
@@ -116,4 +117,5 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _scanned(nodes: list[dict[str, Any]]) -> set[str]:
     """The big tables that the plan reads from end to end."""
-    return {str(node["Relation Name"]) for node in nodes if node["Node Type"] == "Seq Scan"} & BIG
+    scanned = {str(node["Relation Name"]) for node in nodes if node["Node Type"] == "Seq Scan"}
+    return scanned & {*BIG, f"journal_{NOW:%Y%m}"}  # the other months are empty

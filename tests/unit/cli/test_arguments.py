@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from worker.cli.commands import app
 
-COMMANDS = ["run", "migrate", "topics", "send", "watch", "query", "services", "demo", "settings"]
+COMMANDS = ["run", "migrate", "topics", "send", "watch", "query", "services", "demo", "settings", "jobs", "preview"]
 RESETS = ["positions", "relay", "deployment"]
 HELP_SECONDS_MAX = 2.0
 """Half a second on an idle machine; tests run beside others."""
