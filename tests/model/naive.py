@@ -117,12 +117,12 @@ class Model:
         if user in self.users:
             return []
         self.users.add(user)
-        entered = [one.generation for one in self.segments.values() if self._is_inside(one.generation, user)]
+        entered = [one.generation for one in self.segments.values() if self.is_inside(one.generation, user)]
         for generation in entered:
             self.members[user, generation] = Member(included=True, expires_at=None, since=now, origin="rollout")
         return [(generation, None) for generation in entered]
 
-    def _is_inside(self, generation: str, user: str) -> bool:
+    def is_inside(self, generation: str, user: str) -> bool:
         """The contract's formula, for a living segment."""
         percent = next((s.fields["percent"] for s in self.segments.values() if s.generation == generation), None)
         return percent is not None and self._bucket(generation, user) < percent * 100
@@ -134,7 +134,7 @@ class Model:
     def _now(self, user: str, generation: str, now: datetime) -> Member | None:
         """The row as it counts now: what is over goes on as a rollout membership if the user is inside."""
         row = self.members.get((user, generation))
-        if row is not None and row.included and row.is_over(now) and self._is_inside(generation, user):
+        if row is not None and row.included and row.is_over(now) and self.is_inside(generation, user):
             return replace(row, expires_at=None, origin="rollout")
         return row
 
@@ -145,7 +145,7 @@ class Model:
         self.users.remove(user)
         rows = {generation: self.members.pop((u, generation)) for u, generation in list(self.members) if u == user}
         included = [generation for generation in rows if rows[generation].included]
-        lapsed = [g for g in included if rows[g].is_over(now) and not self._is_inside(g, user)]
+        lapsed = [g for g in included if rows[g].is_over(now) and not self.is_inside(g, user)]
         exited = [g for g in included if g not in lapsed]
         events = [self._changed(None, user, "expiry", exited=lapsed)] if lapsed else []
         return [*events, self._changed(causation, user, "user_forgotten", exited=exited)]
@@ -195,7 +195,7 @@ class Model:
         """These users are decided, as the percent says; at the end that is said."""
         rollout, events = self.rollouts[generation], []
         for user in users:
-            row, is_inside = self.members.get((user, generation)), self._is_inside(generation, user)
+            row, is_inside = self.members.get((user, generation)), self.is_inside(generation, user)
             if is_inside and row is None:
                 self.members[user, generation] = Member(True, None, now, "rollout")
                 rollout.counts["entered"] += 1
@@ -222,7 +222,7 @@ class Model:
         for (user, generation), row in sorted(self.members.items()):
             if not row.included or not row.is_over(now):
                 continue
-            if generation not in self.deleted and self._is_inside(generation, user):
+            if generation not in self.deleted and self.is_inside(generation, user):
                 self.members[user, generation] = replace(row, expires_at=None, origin="rollout")
                 continue
             del self.members[user, generation]

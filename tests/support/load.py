@@ -1,4 +1,8 @@
-"""A random stream of commands, and garbage between them, that goes on while things are killed."""
+"""A random stream of commands, and garbage between them, that goes on while things are killed.
+
+Three sorts of segments: `s…` take explicit memberships, some of them over long ago; `p…` have a percent that changes;
+and `e…`, with users of their own, take memberships that end within seconds, which nothing but the expiry job notes.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +21,8 @@ from schemas.topics import Topic
 from tests.support.audit import Command
 from tests.support.line import SOURCE, Line
 
-USERS, SEGMENTS = 60, 12
+USERS, SEGMENTS, PERCENTS, ENDING = 60, 12, 4, 2
+ENDS_AFTER_SECONDS = 2
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 BURST = 50
@@ -34,12 +40,16 @@ class Load:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._records: list[tuple[Topic, bytes, bytes, Any]] = []
+        self._passing = 0
 
     async def populate(self) -> None:
         """All segments and users, and their outcomes awaited, so that commands have something to meet."""
         for number in range(SEGMENTS):
             await self._send(self._command("segment.create", {"segment": f"s{number}"}))
+        for number in range(PERCENTS):
+            await self._send(self._command("segment.create", {"segment": f"p{number}", "percent": self._percent()}))
+        for number in range(ENDING):
+            await self._send(self._command("segment.create", {"segment": f"e{number}"}))
         for number in range(USERS):
             await self._send(self._command("user.register", {"user_id": f"u{number}"}))
         wanted = {command.id for command in self.sent}
@@ -56,6 +66,15 @@ class Load:
     def _burst(self) -> Iterator[Command]:
         for _ in range(BURST):
             yield self._any()
+        yield from self._ending()
+
+    def _ending(self) -> Iterator[Command]:
+        """A user that comes, enters for a short time, and is not heard of again."""
+        self._passing += 1
+        user, until = f"passing{self._passing}", datetime.now(UTC) + timedelta(seconds=ENDS_AFTER_SECONDS)
+        yield self._command("user.register", {"user_id": user})
+        segment = f"e{self._random.randrange(ENDING)}"
+        yield self._command("membership.change", {"user_id": user, "add": [(segment, until)]})
 
     def _any(self) -> Command:
         chance = self._random
@@ -68,22 +87,41 @@ class Load:
             return self._command("user.register", {"user_id": user})
         if kind < 0.95:
             return self._command("user.forget", {"user_id": user})
-        segment = {"segment": f"s{chance.randrange(SEGMENTS)}"}
-        if kind < 0.98:
-            return self._command("segment.create", segment)
-        return self._command("segment.delete", segment)
+        if chance.random() < 0.5:
+            return self._segment(f"s{chance.randrange(SEGMENTS)}")
+        return self._rolled_out(f"p{chance.randrange(PERCENTS)}")
+
+    def _segment(self, name: str) -> Command:
+        kind = self._random.choice(["segment.create", "segment.create", "segment.delete"])
+        return self._command(kind, {"segment": name})
+
+    def _rolled_out(self, name: str) -> Command:
+        kind = self._random.random()
+        if kind < 0.15:
+            return self._command("segment.delete", {"segment": name})
+        return self._command(
+            "segment.create" if kind < 0.4 else "segment.update", {"segment": name, "percent": self._percent()}
+        )
+
+    def _percent(self) -> Decimal:
+        return self._random.choice([Decimal(0), Decimal(100), Decimal(self._random.randrange(10_001)) / 100])
 
     def _change(self, user: str) -> Command:
-        names = self._random.sample(range(SEGMENTS + 1), self._random.randint(1, 4))
+        known = [f"s{n}" for n in range(SEGMENTS + 1)] + [f"p{n}" for n in range(PERCENTS)]
+        names = self._random.sample(known, self._random.randint(1, 4))
         cut = self._random.randint(0, len(names))
         data: dict[str, Any] = {"user_id": user}
         if names[:cut]:
-            data["add"] = [
-                (f"s{n}", self._random.choice([None, None, PAST + timedelta(1), FUTURE])) for n in names[:cut]
-            ]
+            data["add"] = [(name, self._until(name)) for name in names[:cut]]
         if names[cut:]:
-            data["remove"] = [f"s{n}" for n in names[cut:]]
+            data["remove"] = names[cut:]
         return self._command("membership.change", data)
+
+    def _until(self, name: str) -> datetime | None:
+        """Where a percent takes over an ended membership silently, the events alone do not show it: there is none."""
+        return self._random.choice(
+            [None, FUTURE] if name.startswith("p") else [None, None, PAST + timedelta(1), FUTURE]
+        )
 
     def _command(self, command_type: str, data: dict[str, Any]) -> Command:
         key = str(data.get("segment") or data.get("user_id"))
@@ -96,6 +134,8 @@ class Load:
             data["add"] = [
                 {"segment": name} | ({"expires_at": until.isoformat()} if until else {}) for name, until in data["add"]
             ]
+        if "percent" in data:
+            data["percent"] = float(data["percent"])
         made = new_command(command.type, data, source=SOURCE, id=command.id, time=PAST)  # type: ignore[arg-type]
         topic = COMMANDS[command.type].topic  # type: ignore[index]
         self.sent.append(command)
