@@ -24,15 +24,17 @@ USERS = 25
 
 
 async def test_one_command_fails_alone(settings: Settings, topics: list[str]) -> None:
-    """All are sent before the worker starts, so they come as few batches; order holds for the cursed users too."""
+    """All changes are sent while no worker runs, so they come as few batches; order holds for the cursed users too."""
     connection = await asyncpg.connect(settings.database_url.get_secret_value())
     await connection.execute(REFUSING)
     await connection.close()
     cursed = {"u3", "u17"}
     async with line(settings) as outside:
         sent: dict[str, list[str]] = {}
-        for segment in ("good", "cursed"):
-            await outside.send("segment.create", {"segment": segment})
+        created = [await outside.send("segment.create", {"segment": segment}) for segment in ("good", "cursed")]
+        async with working(settings):
+            for command in created:
+                await outside.outcome(command)
         for number in range(USERS):
             user = f"u{number}"
             change = {"user_id": user, "add": ["cursed" if user in cursed else "good"]}
