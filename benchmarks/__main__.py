@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.background import background
 from benchmarks.drain import preloaded
-from benchmarks.latency import latency
+from benchmarks.latency import latency, latency_beside_rollout
 from benchmarks.peers.limit import limit
 from benchmarks.size import size
 from benchmarks.world import World, preload
@@ -46,6 +46,8 @@ async def main(names: list[str], commands: int, rounds: int, seconds: int, memor
             if "latency" in names:
                 _say("latency")
                 results["latency"] = await latency(world, seconds)
+                _say("latency beside a rollout")
+                results["latency_beside_rollout"] = await latency_beside_rollout(world, seconds)
             if "size" in names:
                 results["size"] = await size(world, commands, rounds, _say)
             if "background" in names:
@@ -98,8 +100,10 @@ def _print(results: dict[str, Any]) -> None:
     if "drain" in results:
         _add_drain(table, results["drain"])
     if "latency" in results:
-        figures = results["latency"]
-        table.add_row("latency at 200 commands/s, p50 / p99", f"{figures['p50_ms']} / {figures['p99_ms']} ms", "")
+        for name, label in (("latency", ""), ("latency_beside_rollout", " beside a rollout")):
+            figures = results[name]
+            percentiles = f"{figures['p50_ms']} / {figures['p99_ms']} ms"
+            table.add_row(f"latency at 200 commands/s{label}, p50 / p99", percentiles, "")
     if "size" in results:
         small, large = results["size"]["small"], results["size"]["large"]
         table.add_row("100 k memberships in the table", f"{small:,}/s", "1")
@@ -128,13 +132,15 @@ def _add_background(table: Table, background: dict[str, Any]) -> None:
     """The ratio is to one statement that writes the same rows."""
     loop = background["loop"]["loop"]["per_second"]
     for name, runs in background.items():
-        if name == "loop":
+        if name in ("loop", "due"):
             continue
         limit = runs["one_statement"]["per_second"]
         for how in ("alone", "with_events"):
             rate = runs[how]["per_second"]
             table.add_row(f"{name}, {how.replace('_', ' ')}", f"{rate:,}/s", f"{rate / limit:.2f}")
         table.add_row(f"{name}, one statement", f"{limit:,}/s", "1")
+    due = background["due"]["due"]
+    table.add_row("expiry's lateness at 1,000/s, p50 / p99", f"{due['p50_ms']} / {due['p99_ms']} ms", "")
     table.add_row("the usual loop", f"{loop:,}/s", "")
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,7 @@ import asyncpg
 from benchmarks.usage import rss_mib
 from benchmarks.world import USERS, World, worker
 from schemas.topics import Topic, topic_name
-from worker import kafka
+from worker import kafka, topics
 from worker.database import Database
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
@@ -56,6 +56,13 @@ LIMIT = {
     "deletion": "with done as (delete from memberships where segment_key = 1 returning user_key)"
     + APPEND.format(column="exited", reason="segment_deleted"),
 }
+DUE_PER_SECOND, DUE_SECONDS, DUE_AFTER_SECONDS = 1_000, 20, 3
+DUE = """
+insert into memberships (user_key, segment_key, included, origin, since, expires_at)
+select user_key, 1, true, 'command', now(), '{begins}'::timestamptz
+    + (substr(user_id, 6)::integer + 1) / {rate}.0 * interval '1 second'
+from users where substr(user_id, 6)::integer < {count}
+"""
 JOBS: dict[str, type[Job]] = {"rollout": Rollout, "expiry": Expiry, "deletion": Deletion}
 
 
@@ -71,6 +78,8 @@ async def background(world: World, say: Callable[[str], None]) -> dict[str, Any]
             "one_statement": await _measured(world, kind, percent, _one_statement),
             "with_events": await _measured(world, kind, percent, _with_events),
         }
+    say("expiries as they fall due")
+    results["due"] = {"due": await _due(world)}
     say("the usual loop")
     results["loop"] = {"loop": await _measured(world, "rollout", 100, _loop)}
     return results
@@ -101,15 +110,50 @@ async def _alone(world: World, settings: Settings, kind: str, percent: int) -> d
 
 
 async def _with_events(world: World, settings: Settings, kind: str, percent: int) -> dict[str, Any]:
-    """A worker with its relay, until a subscriber has read the last event."""
+    """A worker with its relay, from the first event that a subscriber reads to the last."""
     count = USERS if not percent else await _inside(world, settings, percent)
     reader = await world.process("reader", ["-m", "benchmarks.reader", str(count)], settings)
-    began = time.time()
     async with worker(world, settings) as process:
         await reader.exit
         memory = rss_mib(process.pid)
     read = json.loads(reader.tail())
-    return _rate(count, read["last"] - began) | {"rss_mib": round(memory, 1)}
+    return _rate(count, read["last"] - read["first"]) | {"rss_mib": round(memory, 1)}
+
+
+async def _due(world: World) -> dict[str, Any]:
+    """How long after its instant each expiry's event is read, ms, at `DUE_PER_SECOND`."""
+    async with world.deployment() as settings, worker(world, settings):
+        database = settings.database_url.get_secret_value().rpartition("/")[2]
+        begins = datetime.now(UTC) + timedelta(seconds=DUE_AFTER_SECONDS)
+        count = DUE_PER_SECOND * DUE_SECONDS
+        await world.execute(DUE.format(begins=begins.isoformat(), count=count, rate=DUE_PER_SECOND), database)
+        late = sorted(await _lateness(settings, begins.timestamp(), count))
+    return {f"p{share}_ms": round(late[count * share // 100] * 1000) for share in (50, 99)} | {
+        "max_ms": round(late[-1] * 1000),
+        "per_second": DUE_PER_SECOND,
+    }
+
+
+async def _lateness(settings: Settings, begins: float, count: int) -> list[float]:
+    name = topic_name(settings.topic_prefix, Topic.MEMBERSHIP_EVENTS)
+    partitions = (await topics.partitions(settings))[name]
+    places = [kafka.TopicPartition(name, number) for number in range(partitions)]
+    late: list[float] = []
+    consumer = kafka.reader(settings)
+    await consumer.start()
+    try:
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        while len(late) < count:
+            polled = await consumer.getmany(timeout_ms=1000)
+            now = time.time()
+            for records in polled.values():
+                for record in records:
+                    number = int(json.loads(record.value)["data"]["user_id"].rpartition("-")[2]) + 1
+                    late.append(now - begins - number / DUE_PER_SECOND)
+    finally:
+        await consumer.stop()
+    return late
 
 
 async def _one_statement(world: World, settings: Settings, kind: str, percent: int) -> dict[str, Any]:

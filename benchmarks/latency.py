@@ -6,9 +6,10 @@ import asyncio
 import json
 import random
 import time
+from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.world import World, command, worker
+from benchmarks.world import USERS, World, command, worker
 from schemas.envelope import STRUCTURED_HEADERS
 from schemas.topics import Topic, topic_name
 from worker import kafka, topics
@@ -16,25 +17,63 @@ from worker.settings import Settings
 
 COMMANDS_PER_SECOND = 200
 WARM_UP_SECONDS = 5
+READ_SECONDS_MAX = 120
+BEGIN_ROLLOUT = """
+update segments set percent = 100 where segment = 'segment-0';
+insert into rollouts (segment_key, percent, on_decrease, last_user_key, requested_at)
+select segment_key, percent, 'release', (select max(user_key) from users), now()
+from segments where segment = 'segment-0'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A command's way: when it was sent, by this process' clock, and the seconds to its event."""
+
+    sent_at: float
+    seconds: float
 
 
 async def latency(world: World, seconds: int) -> dict[str, Any]:
     """Percentiles, ms, of `seconds` after a warm-up."""
     async with world.deployment() as settings, worker(world, settings):
-        sent: dict[str, float] = {}
-        taken: list[float] = []
-        count = (WARM_UP_SECONDS + seconds) * COMMANDS_PER_SECOND
-        reading = asyncio.create_task(_read(settings, sent, taken, count))
-        await asyncio.sleep(1)
-        await _send(settings, sent, count)
-        await asyncio.wait_for(reading, 60)
-    measured = sorted(taken[WARM_UP_SECONDS * COMMANDS_PER_SECOND :])
+        return _percentiles(await _measured(settings, seconds))
+
+
+async def latency_beside_rollout(world: World, seconds: int) -> dict[str, Any]:
+    """The same of the commands that were sent while a rollout of 100 % went over a million users."""
+    async with world.deployment() as settings, worker(world, settings):
+        database = settings.database_url.get_secret_value().rpartition("/")[2]
+        measuring = asyncio.create_task(_measured(settings, seconds))
+        await asyncio.sleep(1 + WARM_UP_SECONDS)
+        began = time.perf_counter()
+        await world.execute(BEGIN_ROLLOUT, database)
+        while await world.value("select count(*) from rollouts where finished_at is null", database):
+            await asyncio.sleep(0.1)
+        ended = time.perf_counter()
+        taken = await measuring
+    beside = [one for one in taken if began < one.sent_at < ended]
+    return _percentiles(beside) | {"rollout_per_second": round(USERS / (ended - began))}
+
+
+def _percentiles(taken: list[Taken]) -> dict[str, Any]:
+    measured = sorted(one.seconds for one in taken)
     return {
         "commands": len(measured),
         "commands_per_second": COMMANDS_PER_SECOND,
         **{f"p{share}_ms": round(measured[len(measured) * share // 100] * 1000, 1) for share in (50, 90, 99)},
         "max_ms": round(measured[-1] * 1000, 1),
     }
+
+
+async def _measured(settings: Settings, seconds: int) -> list[Taken]:
+    sent: dict[str, float] = {}
+    count = (WARM_UP_SECONDS + seconds) * COMMANDS_PER_SECOND
+    reading = asyncio.create_task(_read(settings, sent, count))
+    await asyncio.sleep(1)
+    await _send(settings, sent, count)
+    taken = await asyncio.wait_for(reading, READ_SECONDS_MAX)
+    return taken[WARM_UP_SECONDS * COMMANDS_PER_SECOND :]
 
 
 async def _send(settings: Settings, sent: dict[str, float], count: int) -> None:
@@ -51,7 +90,8 @@ async def _send(settings: Settings, sent: dict[str, float], count: int) -> None:
     await producer.stop()
 
 
-async def _read(settings: Settings, sent: dict[str, float], taken: list[float], count: int) -> None:
+async def _read(settings: Settings, sent: dict[str, float], count: int) -> list[Taken]:
+    taken: list[Taken] = []
     name = topic_name(settings.topic_prefix, Topic.MEMBERSHIP_EVENTS)
     partitions = (await topics.partitions(settings))[name]
     consumer = kafka.reader(settings)
@@ -62,5 +102,8 @@ async def _read(settings: Settings, sent: dict[str, float], taken: list[float], 
         polled = await consumer.getmany(timeout_ms=1000)
         now = time.perf_counter()
         for records in polled.values():
-            taken += [now - sent.pop(json.loads(record.value)["causationid"]) for record in records]
+            causes = [json.loads(record.value).get("causationid") for record in records]
+            times = [sent.pop(cause) for cause in causes if cause]
+            taken += [Taken(at, now - at) for at in times]
     await consumer.stop()
+    return taken
