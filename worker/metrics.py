@@ -44,7 +44,10 @@ REBALANCES = Counter("segmentation_rebalances_total", "Assignments of partitions
 ROLLOUT_MEMBERSHIPS = Counter(
     "segmentation_rollout_memberships_total", "Memberships begun or ended by a rollout", ["change"]
 )
-EXPIRED_MEMBERSHIPS = Counter("segmentation_expired_memberships_total", "Memberships ended because their time was over")
+EXPIRED_MEMBERSHIPS = Counter(
+    "segmentation_expired_memberships_total",
+    "Memberships whose time was over: ended, or gone on as rollout memberships",
+)
 EXPIRY_HELD = Counter("segmentation_expiry_held_total", "Expiries that the database refused and that are held back")
 JOB_FAILURES = Counter("segmentation_job_failures_total", "Runs of background jobs that failed", ["job"])
 JOBS_LEAD = Gauge("segmentation_jobs_lead", "1 while this process runs the background jobs")

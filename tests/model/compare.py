@@ -103,5 +103,5 @@ def ordered(event: Event) -> Event:
     data = event["data"]
     if data.get("reason") in (None, "command"):
         return event
-    lists = {name: sorted(data[name], key=lambda item: item["segment_id"]) for name in ("entered", "exited")}
+    lists = {name: sorted(data[name], key=lambda item: item["segment_id"]) for name in ("entered", "exited", "renewed")}
     return event | {"data": data | lists}

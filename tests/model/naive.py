@@ -172,7 +172,8 @@ class Model:
     def _add(self, user: str, generation: str, until: datetime | None, now: datetime, lists: dict[str, Any]) -> None:
         row = self._now(user, generation, now)
         if row is not None and row.included and not row.is_over(now):
-            lists["unchanged" if row.expires_at == until else "renewed"].append((generation, until))
+            said = self.members[user, generation].expires_at
+            lists["unchanged" if said == until else "renewed"].append((generation, until))
             self.members[user, generation] = replace(row, expires_at=until, origin="command")
             return
         if row is not None and row.included:
@@ -200,8 +201,6 @@ class Model:
                 self.members[user, generation] = Member(True, None, now, "rollout")
                 rollout.counts["entered"] += 1
                 events.append(self._changed(None, user, "rollout", entered=[(generation, None)]))
-            elif is_inside and row is not None and row.included and row.is_over(now):
-                self.members[user, generation] = replace(row, expires_at=None, origin="rollout")
             elif not is_inside and row is not None and row.included and row.origin == "rollout":
                 if rollout.on_decrease == "keep":
                     continue
@@ -217,20 +216,23 @@ class Model:
         return events
 
     def expire(self, now: datetime) -> list[Event]:
-        """Whatever is over ends, an event for each user and reason, or goes on as a rollout membership."""
-        ended: dict[tuple[str, str], list[str]] = {}
+        """Whatever is over ends, or goes on as a rollout membership; an event for each user and reason."""
+        exited: dict[tuple[str, str], list[str]] = {}
+        renewed: dict[tuple[str, str], list[Any]] = {}
         for (user, generation), row in sorted(self.members.items()):
             if not row.included or not row.is_over(now):
                 continue
             if generation not in self.deleted and self.is_inside(generation, user):
                 self.members[user, generation] = replace(row, expires_at=None, origin="rollout")
+                renewed.setdefault((user, "expiry"), []).append((generation, None))
                 continue
             del self.members[user, generation]
             early = generation not in self.deleted or row.is_over(self.deleted[generation])
             if not early:
                 self.ended_early[generation] += 1
-            ended.setdefault((user, "expiry" if early else "segment_deleted"), []).append(generation)
-        return [self._changed(None, user, reason, exited=gone) for (user, reason), gone in ended.items()]
+            exited.setdefault((user, "expiry" if early else "segment_deleted"), []).append(generation)
+        places = sorted(exited.keys() | renewed.keys())
+        return [self._changed(None, *p, exited=exited.get(p, []), renewed=renewed.get(p, [])) for p in places]
 
     def _changed(
         self,

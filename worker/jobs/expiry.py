@@ -36,7 +36,7 @@ class Expiry(Job):
         rows = self._size.rows
         while True:
             try:
-                due, ended = await self._end(session, rows)
+                due, changed = await self._end(session, rows)
             except Refused as error:
                 if rows == 1:
                     await self._hold(session, error)
@@ -48,14 +48,14 @@ class Expiry(Job):
             return None
         if due == self._size.rows:
             self._size.took(time.monotonic() - began)
-        metrics.EXPIRED_MEMBERSHIPS.inc(ended)
-        return ended
+        metrics.EXPIRED_MEMBERSHIPS.inc(changed)
+        return changed
 
     async def _end(self, session: Session, rows: int) -> tuple[int, int]:
         async with session.transaction():
             await session.fetch("lock_shared", STRUCTURE_LOCK)
             row = await session.row("expiry_chunk", self._clock(), rows)
-        return row["due"], row["ended"]
+        return row["due"], row["changed"]
 
     async def _hold(self, session: Session, error: Refused) -> None:
         now = self._clock()

@@ -34,8 +34,7 @@ with item as materialized (
             when old.expires_at <= $6 and not in_rollout(segment_key, user_key)
                 then case when new.included then 'E' else 'U' end
             when not new.included then 'x'
-            when (case when old.expires_at <= $6 then null else old.expires_at end) is distinct from new.expires_at
-                then 'r'
+            when old.expires_at is distinct from new.expires_at then 'r'
             else 'u'
         end as effect
 )

@@ -14,11 +14,10 @@ with rollout as materialized (
         limit $2
     ) u
 ), written as (
-    insert into memberships as m (user_key, segment_key, included, origin, since)
+    insert into memberships (user_key, segment_key, included, origin, since)
     select user_key, $1, true, 'rollout', $3 from decided where inside order by user_key
-    on conflict (user_key, segment_key) do update set origin = 'rollout', expires_at = null
-    where m.included and m.expires_at <= $3
-    returning user_key, old.user_key is null as is_new
+    on conflict (user_key, segment_key) do nothing
+    returning user_key
 ), released as (
     delete from memberships m
     using decided d
@@ -28,7 +27,7 @@ with rollout as materialized (
 ), changed as (
     select d.user_id, w.user_key is not null as is_in, row_number() over (order by d.user_key) as n
     from decided d
-    left join written w on w.user_key = d.user_key and w.is_new
+    left join written w on w.user_key = d.user_key
     left join released x on x.user_key = d.user_key
     where w.user_key is not null or x.user_key is not null
 ), head as (

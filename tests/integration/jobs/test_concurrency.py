@@ -39,20 +39,20 @@ class Meeting:
             one = asyncio.ensure_future(first())
             await self._blocked(one)
             other = asyncio.ensure_future(second())
-            await self._blocked(other)
+            await self._blocked(one, other)
         async with asyncio.timeout(SECONDS_MAX):
             await one
             await other
 
-    async def _blocked(self, task: asyncio.Future[Any]) -> None:
-        """Wait until one more session waits for a lock, or the task has nothing to wait for."""
+    async def _blocked(self, *tasks: asyncio.Future[Any]) -> None:
+        """Wait until all that are not done wait for a lock."""
         waiting = (
             "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
         )
-        before = await self.sql.fetchval(waiting)
         async with asyncio.timeout(SECONDS_MAX):
-            while not task.done() and await self.sql.fetchval(waiting) <= before:
+            while await self.sql.fetchval(waiting) < sum(not task.done() for task in tasks):
                 await asyncio.sleep(0.01)
+                await self.sql.execute("select pg_stat_clear_snapshot()")  # it is kept through a transaction
 
     async def send(self, *commands: Sent) -> None:
         """Apply commands."""
@@ -168,3 +168,5 @@ async def test_what_is_over_goes_on(meeting: Meeting, is_job_first: bool) -> Non
     rows = await meeting.members()
     assert rows["u1"] == (True, "rollout")
     assert await meeting.sql.fetchval("select count(*) from journal where exited is not null") == 0
+    events = [event for event in await meeting.events() if event["data"].get("reason") == "expiry"]
+    assert [[item["expires_at"] for item in event["data"]["renewed"]] for event in events] == [[None]]
