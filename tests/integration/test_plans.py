@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from tests.conftest import beside
 from tests.services import Provided
 from worker.database import SERVER_SETTINGS, statement
+from worker.jobs.expiry import BEGINNING
 
 NOW = datetime(2025, 1, 31, tzinfo=UTC)
 USERS, SEGMENTS, NAMES, ROWS, PARTITIONS = 200_000, 200, 20_000, 20_000, 2_000
@@ -29,21 +31,40 @@ insert into memberships (user_key, segment_key, since, origin, included)
 select u, s, now(), 'command', true from generate_series(1, {USERS}) u, generate_series(1, 2) s;
 insert into inbox (name, seen_at) select gen_random_uuid(), now() from generate_series(1, {NAMES});
 insert into journal (sequence, time, type) select n, now(), 'membership.changed' from generate_series(1, {ROWS}) n;
+insert into memberships (user_key, segment_key, since, expires_at, origin, included)
+select u, 3, now(), '2025-01-01Z', 'command', true from generate_series(1, {USERS} / 10) u;
+update segments set percent = 50 where segment_key = 1;
+insert into rollouts (segment_key, percent, on_decrease, last_user_key, requested_at)
+values (1, 50, 'release', {USERS}, now());
 update journal_head set sequence = {ROWS}, time = now();
 insert into positions (topic, partition, next_offset) select 't', n, 0 from generate_series(1, {PARTITIONS}) n;
-analyze;
 """
+UNATTENDED = "alter table memberships set (autovacuum_enabled = off); alter table users set (autovacuum_enabled = off)"
 BIG = {"users", "memberships", "inbox", "journal", "positions"}
 
 
 @pytest.fixture(scope="module")
 async def filled(services: Provided, template: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection with the worker's settings to a database that has been in use."""
+    async with _database(services, template, [FILL, "analyze"]) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+async def outgrown(services: Provided, template: str) -> AsyncIterator[asyncpg.Connection]:
+    """… to one whose statistics are of the time before it was filled."""
+    async with _database(services, template, [UNATTENDED, "vacuum analyze", FILL]) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _database(services: Provided, template: str, steps: Sequence[str]) -> AsyncIterator[asyncpg.Connection]:
     server = await asyncpg.connect(services.database_url)
-    name = f"plans_{template}"
+    name = f"plans_{uuid4().hex[:8]}"
     await server.execute(f"create database {name} template {template}")
     connection = await asyncpg.connect(beside(services.database_url, name), server_settings=SERVER_SETTINGS)
-    await connection.execute(FILL)
+    for step in steps:
+        await connection.execute(step)
     yield connection
     await connection.close()
     await server.execute(f"drop database {name} with (force)")
@@ -74,12 +95,23 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "journal_backlog": (),
     "positions_claim": (["t"] * 3, [1, 2, 3], [0] * 3, [0] * 3, [1] * 3),
     "deletion_chunk": ([1], 0, 32, NOW),
+    "expiry_chunk": (NOW, 500, BEGINNING),
+    "rollout_chunk": (1, 500, NOW),
 }
 
 
 @pytest.mark.parametrize("name", SMALL)
 async def test_a_batch_costs_by_its_own_size(filled: asyncpg.Connection, name: str) -> None:
     nodes = await _plan(filled, name, SMALL[name])
+    assert _scanned(nodes) == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["expiry_chunk", "rollout_chunk", "memberships_change", "users_register", "users_forget"]
+)
+async def test_it_does_before_statistics_are_taken(outgrown: asyncpg.Connection, name: str) -> None:
+    """An import, or the first rollout, comes before autovacuum does; a wrong estimate must not multiply tables."""
+    nodes = await _plan(outgrown, name, SMALL[name])
     assert _scanned(nodes) == set()
 
 

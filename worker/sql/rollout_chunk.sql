@@ -19,10 +19,12 @@ with rollout as materialized (
     on conflict (user_key, segment_key) do nothing
     returning user_key
 ), released as (
+    -- by the keys' range and the formula itself, so that no estimate can make the plan worse than linear
     delete from memberships m
-    using decided d
-    where not d.inside and m.user_key = d.user_key and m.segment_key = $1 and m.included and m.origin = 'rollout'
-        and (select on_decrease = 'release' from rollout)
+    using users u, rollout r
+    where m.user_key > (select next_user_key from rollout) and m.user_key <= (select max(user_key) from decided)
+        and m.segment_key = $1 and m.included and m.origin = 'rollout' and r.on_decrease = 'release'
+        and u.user_key = m.user_key and bucket(r.salt, u.user_id) >= r.percent * 100
     returning m.user_key
 ), changed as (
     select d.user_id, w.user_key is not null as is_in, row_number() over (order by d.user_key) as n
