@@ -1,0 +1,1 @@
+"""The monthly report: every change of a month as a file that anyone with the link can read."""

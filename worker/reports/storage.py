@@ -1,0 +1,70 @@
+"""Where reports are kept: what every storage promises, and how one says that it could not."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from worker.errors import WorkerError
+
+
+class StorageError(WorkerError):
+    """A document could not be stored or made public; the text says why and what to do.
+
+    `code` is that of `report.failed`. A permanent one fails again until a person has done something; all others are
+    tried again. `link` is there where the document is stored, but not everybody can read it.
+    """
+
+    def __init__(self, code: str, message: str, *, is_permanent: bool, link: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.is_permanent, self.link = code, is_permanent, link
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is to be stored. `document_id` is one that the storage gave out by `reserve`: the same for every try and
+    every later edition of the same document, so that its link stays."""
+
+    document_id: str
+    year: int
+    name: str
+    media_type: str
+    description: str
+
+
+class Finding(NamedTuple):
+    """What a check of the storage found out, for a person; `is_good` is False for what would make a report fail."""
+
+    what: str
+    is_good: bool
+    message: str
+
+
+class Storage(abc.ABC):
+    """Keeps documents. For one task at a time; `close` it at the end."""
+
+    name: str
+    """As the setting SEGMENTATION_REPORT_STORAGE has it, and the event `report.published`."""
+
+    @abc.abstractmethod
+    async def reserve(self, count: int) -> Sequence[str]:
+        """So many new document ids, to be kept by the caller before anything is stored. Raises StorageError."""
+
+    @abc.abstractmethod
+    async def put(self, document: Document, content: AsyncIterator[bytes]) -> str:
+        """Store the content, in place of what the document held, and return the link by which anyone can read it.
+
+        All of it or nothing: until it returns, a reader sees what was there before (or nothing). `content` comes in
+        pieces of any size, is read once and never ahead of what can be stored, and the memory held does not grow with
+        it. What `content` raises goes through to the caller and leaves all as it was. Raises StorageError.
+        """
+
+    @abc.abstractmethod
+    async def check(self) -> Sequence[Finding]:
+        """Try everything that a report needs, without leaving anything behind. Never raises StorageError."""
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """Give back what the storage holds open."""
