@@ -31,6 +31,8 @@ from worker.mirror import Mirror
 from worker.progress import Progress
 from worker.relay import Relay
 from worker.replies import Replies
+from worker.reports.reporter import Reporter
+from worker.reports.storages import storage_of
 from worker.settings import Settings
 
 log = logger(__name__)
@@ -57,6 +59,9 @@ class App:
         retention = Retention(now, settings.deduplication_window, settings.journal_retention)
         jobs = [Expiry(now), Rollout(now), Deletion(now), retention]
         self.jobs = Leader(database, progress, jobs, clock=now, journaled=self.relay.notify)
+        self.reporter = Reporter(
+            settings, database, progress, storage_of(settings), clock=now, journaled=self.relay.notify
+        )
         answering = progress.watch("replies")
         self.replies = Replies(settings, database.session("replies", answering.beat), clock=now, watch=answering)
         self.lanes = [self._lane(number) for number in range(settings.apply_connections)]
@@ -114,6 +119,7 @@ class App:
             "replies": self.replies.run(),
             "relay": self.relay.run(),
             "jobs": self.jobs.run(),
+            "reports": self.reporter.run(),
             "mirror": self.mirror.run(),
         }
         return parts
@@ -126,7 +132,8 @@ class App:
             async with asyncio.timeout(self._settings.shutdown_seconds_max):
                 self.consumer.stopping.set()
                 self.jobs.stopping.set()
-                await asyncio.wait([tasks["consume"], tasks["jobs"]])
+                self.reporter.stopping.set()
+                await asyncio.wait([tasks["consume"], tasks["jobs"], tasks["reports"]])
                 await self.replies.settled()
                 self.relay.stopping.set()
                 self.relay.notify()

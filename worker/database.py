@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
@@ -125,11 +125,43 @@ class Session:
             raise AssertionError(f"{name}.sql returned {len(rows)} rows instead of one")
         return rows[0]
 
-    @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        """One transaction; raises CommitUnknown where the connection broke in COMMIT, so nobody knows the outcome."""
+    async def copy(
+        self,
+        name: str,
+        *arguments: Any,
+        output: Callable[[bytes], Coroutine[Any, Any, None]],
+        separator: str,
+        seconds_max: float,
+    ) -> int:
+        """Write what `sql/<name>.sql` returns as CSV with a header, in pieces to `output`; returns the rows written.
+
+        No piece is read before `output` has taken the one before it. What `output` raises ends the session.
+        """
         connection = await self._live()
-        transaction = connection.transaction()
+        try:
+            with self._translated():
+                status = await connection.copy_from_query(
+                    statement(name),
+                    *arguments,
+                    output=output,
+                    timeout=seconds_max,
+                    format="csv",
+                    delimiter=separator,
+                    header=True,
+                )
+        except BaseException:
+            self.drop()
+            raise
+        return int(status.removeprefix("COPY "))
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, *, is_snapshot: bool = False) -> AsyncIterator[None]:
+        """One transaction; raises CommitUnknown where the connection broke in COMMIT, so nobody knows the outcome.
+
+        With `is_snapshot` it only reads, and all its statements see the same state.
+        """
+        connection = await self._live()
+        transaction = connection.transaction(isolation="repeatable_read" if is_snapshot else None, readonly=is_snapshot)
         with self._translated():
             await transaction.start()
         try:

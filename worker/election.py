@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from worker import metrics
@@ -67,12 +67,15 @@ class Elected(abc.ABC):
                 self._session.drop()
             await self.wait(pause)
 
-    async def leading(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do what takes its time elsewhere, and keep the lock meanwhile; raises Unavailable where it is lost."""
+    async def leading(self, work: Coroutine[Any, Any, T], ping: Callable[[], Awaitable[object]] | None = None) -> T:
+        """Do what takes its time elsewhere, and keep the lock meanwhile; raises Unavailable where it is lost.
+
+        `ping` may say something useful over the leader's session now and then.
+        """
         task = asyncio.ensure_future(work)
         try:
             while not (await asyncio.wait({task}, timeout=PING_SECONDS))[0]:
-                await self._session.fetch("session_ping")
+                await (ping() if ping else self._session.fetch("session_ping"))
         except BaseException:
             task.cancel()
             await asyncio.wait({task})

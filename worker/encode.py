@@ -73,6 +73,11 @@ class Encoder:
             detail = orjson.loads(row["detail"])
             subject = f"{detail['topic']}/{detail['partition']}/{detail['offset']}"
             data = orjson.Fragment(row["detail"])
+        elif name in ("report.published", "report.failed"):
+            detail = orjson.loads(row["detail"])
+            subject = f"{detail['year']:04}-{detail['month']:02}"
+            key = subject.encode()
+            data = orjson.Fragment(row["detail"])
         else:
             subject = self._segments[row["segment_key"]][0]
             key = subject.encode()

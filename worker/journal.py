@@ -92,6 +92,18 @@ def segment_event(command: Command | None, event_type: str, segment_key: int, de
     )
 
 
+def report_event(command: Command | None, event_type: str, detail: dict[str, Any]) -> Row:
+    """Something became of a month's report; `detail` is the event's data."""
+    return Row(
+        event_type,
+        command_id=command.id if command else None,
+        command_source=command.source if command else None,
+        correlation_id=command.correlationid if command else None,
+        traceparent=command.traceparent if command else None,
+        detail=encode_data(detail).decode(),
+    )
+
+
 class Rejection(NamedTuple):
     """Why a good command was refused by the state that it met; the fields are those of `schemas.decode.Refusal`."""
 

@@ -50,6 +50,11 @@ EXPIRED_MEMBERSHIPS = Counter(
 )
 EXPIRY_HELD = Counter("segmentation_expiry_held_total", "Expiries that the database refused and that are held back")
 JOB_FAILURES = Counter("segmentation_job_failures_total", "Runs of background jobs that failed", ["job"])
+REPORTS = Counter(
+    "segmentation_reports_total", "Attempts at a month's report, by outcome: published or failed", ["outcome"]
+)
+REPORTS_LEAD = Gauge("segmentation_reports_lead", "1 while this process makes the reports")
+REPORTS_OVERDUE = Gauge("segmentation_reports_overdue", "Finished months that are due and have no published report")
 JOBS_LEAD = Gauge("segmentation_jobs_lead", "1 while this process runs the background jobs")
 DELETED_MEMBERSHIPS = Counter(
     "segmentation_deleted_memberships_total", "Memberships ended because their segment was deleted"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from schemas.commands import ReportRequest
 from schemas.decode import Command
 from worker.batch import Received
 
@@ -11,21 +12,23 @@ SEGMENT_TYPES = frozenset({"segment.create", "segment.update", "segment.delete"}
 
 
 def rounds(records: Iterable[Received]) -> list[dict[str, list[Received]]]:
-    """The records of commands as rounds of sets by command type; within a round no segment and no user stands twice.
+    """The records of commands as rounds of sets by command type; within a round no segment, user or month stands twice.
 
     Segment commands have the first rounds, so that a segment and its first members may stand in one batch.
     """
     segment_rounds: list[dict[str, list[Received]]] = []
-    user_rounds: list[dict[str, list[Received]]] = []
+    other_rounds: list[dict[str, list[Received]]] = []
     segments: dict[str, int] = {}
-    users: dict[str, int] = {}
+    others: dict[str, int] = {}
     for record in records:
         command: Command = record.what  # type: ignore[assignment]
         if command.type in SEGMENT_TYPES:
             _place(segment_rounds, segments, command.data.segment, record)  # type: ignore[union-attr]
+        elif isinstance(command.data, ReportRequest):
+            _place(other_rounds, others, f"{command.data.year} {command.data.month}", record)  # no user: it has a space
         else:
-            _place(user_rounds, users, command.data.user_id, record)  # type: ignore[union-attr]
-    return segment_rounds + user_rounds
+            _place(other_rounds, others, command.data.user_id, record)  # type: ignore[union-attr]
+    return segment_rounds + other_rounds
 
 
 def _place(into: list[dict[str, list[Received]]], seen: dict[str, int], key: str, record: Received) -> None:

@@ -94,6 +94,26 @@ class Settings(BaseSettings):
         description="how long a month's journal is kept after its end, once published and reported; ISO 8601 duration",
     )
     record_bytes_max: int = Field(262_144, ge=1_024, description="largest command record, bytes")
+    report_storage: str = Field(
+        "directory:reports",
+        description="where reports are kept: `directory:PATH`, or `drive:FOLDER_ID` for a folder on Google Drive",
+    )
+    report_day: int = Field(1, ge=1, le=28, description="day of the month on which the month before is reported, UTC")
+    report_hour: int = Field(0, ge=0, le=23, description="hour of that day, UTC")
+    report_separator: Literal[";", ",", "|", "\t"] = Field(";", description="what separates a report's columns")
+    report_compress_bytes_min: int = Field(
+        16 * 1024 * 1024,
+        ge=0,
+        le=64 * 1024 * 1024,
+        description="size from which a report is compressed (gzip); held in memory until it is known, bytes",
+    )
+    google_credentials_file: str | None = Field(
+        None, description="path of a service account's or an authorised user's JSON file, for `drive:`"
+    )
+    google_subject: str | None = Field(
+        None, description="user in whose name the service account works (domain-wide delegation); none: its own"
+    )
+    google_api_endpoint: str | None = Field(None, description="another address than Google's, for tests")
     http_address: str = Field("127.0.0.1:8080", description="where /livez, /readyz and /metrics answer; empty: nowhere")
 
     apply_connections: int = Field(2, ge=1, le=32, description="database connections that apply batches side by side")
@@ -135,12 +155,33 @@ class Settings(BaseSettings):
             raise ValueError("must be host:port, such as 127.0.0.1:8080, or empty")
         return value
 
+    @field_validator("report_storage")
+    @classmethod
+    def _storage(cls, value: str) -> str:
+        kind, _, place = value.partition(":")
+        if kind not in ("directory", "drive") or not place:
+            raise ValueError("must be directory:PATH or drive:FOLDER_ID")
+        return value
+
+    @field_validator("google_api_endpoint")
+    @classmethod
+    def _endpoint(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must be a URL such as http://127.0.0.1:8000")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _url(cls, value: SecretStr) -> SecretStr:
         if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must be a URL such as postgresql://user:password@host:5432/database")
         return value
+
+    @model_validator(mode="after")
+    def _drive(self) -> Settings:
+        if self.report_storage.startswith("drive:") and not self.google_credentials_file:
+            raise ValueError(f"{ENV_PREFIX}GOOGLE_CREDENTIALS_FILE must be set for {ENV_PREFIX}REPORT_STORAGE=drive:…")
+        return self
 
     @model_validator(mode="after")
     def _sasl(self) -> Settings:

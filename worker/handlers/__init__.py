@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from worker.batch import Received
 from worker.handlers.context import Context, command_of
 from worker.handlers.memberships import change_memberships
+from worker.handlers.reports import request_reports
 from worker.handlers.segments import create_segments, delete_segments, update_segments
 from worker.handlers.users import forget_users, register_users
 
@@ -21,5 +22,6 @@ HANDLERS: dict[str, Handler] = {
     "user.register": register_users,
     "user.forget": forget_users,
     "membership.change": change_memberships,
+    "report.request": request_reports,
 }
 """Every command that changes state; in a round they are done in this order, which no outcome depends on."""

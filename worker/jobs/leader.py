@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, timedelta
+from datetime import timedelta
+from functools import partial
 from typing import Any
-
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from worker import journal, metrics
 from worker.database import Database, Session
@@ -17,6 +16,7 @@ from worker.errors import Refused
 from worker.jobs.job import Job
 from worker.logs import logger
 from worker.progress import Progress
+from worker.ticking import ticking
 
 log = logger(__name__)
 
@@ -28,8 +28,6 @@ PAUSE_SECONDS = 0.002
 FAILURE_SECONDS_MAX = 300.0
 NOTE_SECONDS = 1.0
 """How often a run's progress is written."""
-SCHEDULER_DEFAULTS = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-"""A late tick is done late and once; by default APScheduler would drop it after a second."""
 
 
 class Run:
@@ -64,25 +62,25 @@ class Leader(Elected):
     async def lead(self, session: Session) -> None:
         """Turn after turn, until told to stop."""
         runs = [Run(job) for job in self._jobs]
-        scheduler = AsyncIOScheduler(timezone=UTC, job_defaults=SCHEDULER_DEFAULTS)
         for run in runs:
-            scheduler.add_job(self._mark, "interval", seconds=run.job.every_seconds, args=[run], id=run.job.name)
             self._mark(run)
-        scheduler.start()
         metrics.JOBS_LEAD.set(1)
         try:
-            while not self.stopping.is_set():
-                self._beat()
-                due = [run for run in runs if run.is_due and time.monotonic() >= run.not_before]
-                if not due:
-                    await self._wait_for_work(session)
-                    continue
-                for run in due:
-                    await self._turn(session, run)
-                await self.wait(PAUSE_SECONDS)
+            with ticking({run.job.name: (run.job.every_seconds, partial(self._mark, run)) for run in runs}):
+                await self._take_turns(session, runs)
         finally:
             metrics.JOBS_LEAD.set(0)
-            scheduler.shutdown(wait=False)
+
+    async def _take_turns(self, session: Session, runs: Sequence[Run]) -> None:
+        while not self.stopping.is_set():
+            self._beat()
+            due = [run for run in runs if run.is_due and time.monotonic() >= run.not_before]
+            if not due:
+                await self._wait_for_work(session)
+                continue
+            for run in due:
+                await self._turn(session, run)
+            await self.wait(PAUSE_SECONDS)
 
     def _mark(self, run: Run) -> None:
         run.is_due = True

@@ -1,0 +1,68 @@
+-- returns rows of kind total, day, reason, segment (the $3 with most changes) and others (all other segments in one):
+-- entered, exited, renewed (counts), active (members at $2), segments (count), and day, reason or segment, segment_id and
+-- is_deleted; of the journal from $1 to before $2
+with cell as materialized (
+    select x.segment_key, (j.time at time zone 'UTC')::date as day, j.reason,
+        count(*) filter (where x.kind = 'e') as entered,
+        count(*) filter (where x.kind = 'x') as exited,
+        count(*) filter (where x.kind = 'r') as renewed
+    from journal j
+    cross join lateral (
+        select unnest(j.entered) as segment_key, 'e' as kind
+        union all select unnest(j.exited), 'x'
+        union all select unnest(j.renewed), 'r'
+    ) x
+    where j.type = 'membership.changed' and j.time >= $1 and j.time < $2
+    group by 1, 2, 3
+), member as (
+    select segment_key, count(*) as members from memberships where included group by segment_key
+), later as (
+    select x.segment_key, sum(x.change) as change
+    from journal j
+    cross join lateral (
+        select unnest(j.entered) as segment_key, 1 as change
+        union all select unnest(j.exited), -1
+    ) x
+    where j.type = 'membership.changed' and j.time >= $2
+    group by 1
+), flow as (
+    select segment_key, sum(entered) as entered, sum(exited) as exited, sum(renewed) as renewed
+    from cell group by segment_key
+), segment as (
+    select s.segment, s.segment_id, s.is_deleted,
+        coalesce(f.entered, 0) as entered, coalesce(f.exited, 0) as exited, coalesce(f.renewed, 0) as renewed,
+        case when s.is_deleted then 0 else coalesce(m.members, 0) - coalesce(l.change, 0) end as active,
+        row_number() over (
+            order by coalesce(f.entered, 0) + coalesce(f.exited, 0) + coalesce(f.renewed, 0) desc,
+                coalesce(m.members, 0) desc, s.segment, s.segment_key
+        ) as n
+    from (
+        select segment_key, segment, segment_id, coalesce(deleted_at < $2, false) as is_deleted
+        from segments where created_at < $2
+    ) s
+    left join flow f using (segment_key)
+    left join member m using (segment_key)
+    left join later l using (segment_key)
+    where f.segment_key is not null or (not s.is_deleted and m.members is not null)
+)
+select 'total' as kind, null::date as day, null::text as reason, null as segment, null::uuid as segment_id,
+    false as is_deleted, count(*) as segments, coalesce(sum(entered), 0)::bigint as entered,
+    coalesce(sum(exited), 0)::bigint as exited, coalesce(sum(renewed), 0)::bigint as renewed,
+    coalesce(sum(active), 0)::bigint as active
+from segment
+union all
+select 'day', day, null, null, null, false, 0, sum(entered)::bigint, sum(exited)::bigint, sum(renewed)::bigint, 0
+from cell group by day
+union all
+select 'reason', null, reason::text, null, null, false, 0, sum(entered)::bigint, sum(exited)::bigint,
+    sum(renewed)::bigint, 0
+from cell group by reason
+union all
+select 'segment', null, null, segment, segment_id, is_deleted, 1, entered::bigint, exited::bigint, renewed::bigint,
+    active::bigint
+from segment where n <= $3
+union all
+select 'others', null, null, null, null, false, count(*), sum(entered)::bigint, sum(exited)::bigint,
+    sum(renewed)::bigint, sum(active)::bigint
+from segment where n > $3 having count(*) > 0
+order by 1, 2, 3, 8 desc, 4
