@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from worker.database import Database
+from collections.abc import Mapping
+
+from worker.database import Database, Record
 from worker.errors import ConfigurationError
 from worker.kafka import admin, bounded
 from worker.settings import Settings
@@ -33,6 +35,23 @@ async def check(settings: Settings, database: Database) -> None:
         row = await session.row("deployment_claim", *mine.values())
     finally:
         await session.close()
+    _compare(mine, row, database)
+
+
+async def look(settings: Settings, database: Database) -> bool:
+    """Whether the database has its deployment; raises ConfigurationError if that is another one. Nothing is noted."""
+    mine = await identity(settings)
+    session = database.session("doctor")
+    try:
+        rows = await session.fetch("deployment_read")
+    finally:
+        await session.close()
+    for row in rows:
+        _compare(mine, row, database)
+    return bool(rows)
+
+
+def _compare(mine: Mapping[str, str], row: Record, database: Database) -> None:
     differences = [f"{LABELS[name]} {row[name]} (here: {here})" for name, here in mine.items() if row[name] != here]
     if differences:
         raise ConfigurationError(

@@ -58,10 +58,14 @@ def test_statements_are_packed() -> None:
 
 
 def _named(module: ast.Module) -> set[str]:
-    """What `.fetch(…)` and `.row(…)` are given first, as far as it stands there as text."""
+    """What `.fetch(…)`, `.row(…)` and `.copy(…)` are given first, as far as it stands there as text."""
     found = set()
     for node in ast.walk(module):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("fetch", "row"):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("fetch", "row", "copy")
+        ):
             choices = [node.args[0]] if node.args else []
             if choices and isinstance(choices[0], ast.IfExp):
                 choices = [choices[0].body, choices[0].orelse]

@@ -20,6 +20,7 @@ from worker.handlers import HANDLERS
 from worker.jobs.leader import Leader
 from worker.migrations import MIGRATION_LOCK
 from worker.relay import Relay
+from worker.reports.reporter import Reporter
 from worker.rounds import SEGMENT_TYPES
 from worker.settings import Settings
 
@@ -40,7 +41,7 @@ def test_what_ends_segments_or_users_works_alone() -> None:
 
 def test_locks_differ() -> None:
     assert MIGRATION_LOCK != STRUCTURE_LOCK
-    roles = Counter(role.lock for role in (Relay, Leader))
+    roles = Counter(role.lock for role in (Relay, Leader, Reporter))
     assert set(roles.values()) == {1}
 
 

@@ -194,7 +194,7 @@ async def send_one(
                     for event in await reading.poll():
                         if event.get("causationid") == command.id:
                             out.print(line(event))
-                            return short_type(event) != "command.rejected"
+                            return short_type(event) not in ("command.rejected", "report.failed")
         except TimeoutError:
             complain(
                 f"no outcome of {command.id} within {wait_seconds:g} s: either no worker runs (see its log and "

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.database import Session
-from worker.reports.figures import Figures, figures
 from worker.reports.months import Month
 from worker.reports.rendering import page
 from worker.reports.rows import RowStream
 from worker.reports.storage import Document, Storage
 from worker.reports.summary import Summary
+from worker.reports.totals import Totals, totals
 from worker.settings import Settings
 
 
@@ -58,7 +58,7 @@ class EditionMaker:
         made_at = self._clock()
         month = self._month
         async with self._session.transaction(is_snapshot=True):
-            summed = await figures(self._session, month)
+            summed = await totals(self._session, month)
             self.rows_total = summed.rows
             await self._session.fetch("report_plan")
             self._stream = RowStream(
@@ -68,7 +68,7 @@ class EditionMaker:
                 file = self._file(places.file_id, is_compressed=stream.is_compressed)
                 link = await self._storage.put(file, stream.content())
         if stream.rows != summed.rows:
-            raise AssertionError(f"the file of {month} has {stream.rows} rows, the figures tell of {summed.rows}")
+            raise AssertionError(f"the file of {month} has {stream.rows} rows, the sums tell of {summed.rows}")
         summary = self._summary(summed, made_at, file.name, link, stream)
         page_link = await self._put_page(places.page_id, summary)
         return Edition(made_at, summary.is_partial, link, page_link, stream.rows, stream.bytes, stream.sha256)
@@ -94,7 +94,7 @@ class EditionMaker:
         )
         return await self._storage.put(document, _once(content))
 
-    def _summary(self, summed: Figures, made_at: datetime, name: str, link: str, stream: RowStream) -> Summary:
+    def _summary(self, summed: Totals, made_at: datetime, name: str, link: str, stream: RowStream) -> Summary:
         return Summary(
             year=self._month.year,
             month=self._month.month,

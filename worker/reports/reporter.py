@@ -170,6 +170,7 @@ class Reporter(Elected):
                 edition.sha256,
                 requests,
                 edition.is_partial,
+                now,
             )
             await journal.append(session, _rows("report.published", detail, askers or [None]), now)
             await session.fetch("job_finished", JOB, now, 1, None, now + timedelta(seconds=LOOK_SECONDS))

@@ -4,7 +4,7 @@ with last as (
     select error_code from reports where month = $1
 ), report as (
     update reports
-    set failures = failures + 1, error_code = $3, error = $4, is_permanent = $5, retry_at = $6,
+    set failures = failures + 1, error_code = $3, error = $4, failed_at = $2, is_permanent = $5, retry_at = $6,
         link = coalesce($7, link)
     where month = $1
     returning month, attempts

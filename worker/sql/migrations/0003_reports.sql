@@ -21,6 +21,7 @@ alter table reports
     add column failures integer not null default 0,
     add column error_code text,
     add column error text,
+    add column failed_at timestamptz,
     add column is_permanent boolean not null default false,
     add column retry_at timestamptz,
     add column journal_dropped_at timestamptz;

@@ -1,4 +1,4 @@
-"""A month's figures from the database, for the page."""
+"""A month's sums from the database, for the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.reports.summary import SEGMENTS_SHOWN_MAX, Flow, SegmentFlow
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Totals:
     """What the journal tells of a month, but for its single rows; the fields are those of `summary.Summary`."""
 
     total: Flow
@@ -29,7 +29,7 @@ class Figures:
         return self.total.entered + self.total.exited + self.total.renewed
 
 
-async def figures(session: Session, month: Month) -> Figures:
+async def totals(session: Session, month: Month) -> Totals:
     """Add the month up; in a snapshot, so that the file's rows are the same."""
     rows = await session.fetch("report_totals", month.begins, month.ends, SEGMENTS_SHOWN_MAX)
 
@@ -38,7 +38,7 @@ async def figures(session: Session, month: Month) -> Figures:
 
     (total,) = those("total")
     others = next(those("others"), None)
-    return Figures(
+    return Totals(
         total=_flow(total),
         active=total["active"],
         segments=tuple(_segment(row) for row in those("segment")),

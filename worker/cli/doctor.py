@@ -1,0 +1,84 @@
+"""`doctor`: looks at everything that a worker needs, before it needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from rich.text import Text
+
+from worker import deployment, migrations, topics
+from worker.cli.console import out, plain
+from worker.database import Database
+from worker.errors import WorkerError
+from worker.reports.storage import Finding
+from worker.reports.storages import storage_of
+from worker.settings import Settings, load
+
+POSTGRES_VERSION_MIN = 180_000
+Check = Callable[[Settings], Awaitable[Sequence[Finding]]]
+
+
+async def doctor() -> bool:
+    """Print what was found, good and bad; False where something would fail."""
+    settings = load()
+    is_well = True
+    for what, check in CHECKS.items():
+        try:
+            findings = await check(settings)
+        except WorkerError as error:
+            findings = [Finding(what, False, text) for text in str(error).splitlines()]
+        for finding in findings:
+            is_well = is_well and finding.is_good
+            mark = ("✓ ", "green") if finding.is_good else ("✗ ", "bold red")
+            out.print(Text.assemble(mark, (f"{finding.what}  ", "bold"), plain(finding.message)))
+    return is_well
+
+
+async def _postgresql(settings: Settings) -> list[Finding]:
+    database = Database(settings)
+    session = database.session("doctor")
+    try:
+        row = await session.row("server_facts")
+    finally:
+        await session.close()
+    if row["version_number"] < POSTGRES_VERSION_MIN:
+        return [
+            Finding("PostgreSQL", False, f"{database.address} is of version {row['version']}; 18 or newer is needed")
+        ]
+    if row["is_read_only"]:
+        return [Finding("PostgreSQL", False, f"{database.address} is a read-only replica; name the primary")]
+    return [Finding("PostgreSQL", True, f"{database.address}, version {row['version']}")]
+
+
+async def _schema(settings: Settings) -> list[Finding]:
+    await migrations.check(settings)
+    return [Finding("schema", True, "of this version")]
+
+
+async def _topics(settings: Settings) -> list[Finding]:
+    await topics.check(settings)
+    return [Finding("topics", True, f"all are there, as they must be, at {settings.kafka_bootstrap_servers}")]
+
+
+async def _deployment(settings: Settings) -> list[Finding]:
+    is_noted = await deployment.look(settings, Database(settings))
+    message = "the database belongs to this cluster, prefix and group" if is_noted else "the first worker will note it"
+    return [Finding("deployment", True, message)]
+
+
+async def _reports(settings: Settings) -> Sequence[Finding]:
+    storage = storage_of(settings)
+    try:
+        return await storage.check()
+    finally:
+        await storage.close()
+
+
+CHECKS: dict[str, Check] = {
+    "PostgreSQL": _postgresql,
+    "schema": _schema,
+    "topics": _topics,
+    "deployment": _deployment,
+    "reports": _reports,
+}
+"""In the order in which one needs the other."""

@@ -1,0 +1,117 @@
+"""`report` and `reports`: ask for a month's report, and see what became of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime
+from uuid import uuid4
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from schemas.topics import Topic
+from worker.cli.console import complain, err, out, plain, show, write
+from worker.cli.render import line, short_type
+from worker.cli.send import Sender, make
+from worker.cli.tail import Event, Tail, tail
+from worker.database import Database, Record
+from worker.reports.months import Month
+from worker.settings import load
+
+SOURCE = "/segmentation/report"
+STATE_STYLES = {"published": "green", "failed": "red", "partial": "yellow", "in the making": "cyan"}
+
+
+async def request(month: Month, timeout: float, *, as_json: bool) -> bool:
+    """Ask the workers for the month's report and print its link; False where it failed or did not come in time."""
+    settings = load()
+    data = {"year": month.year, "month": month.month}
+    command = make({"type": "report.request", "data": data, "id": str(uuid4())}, SOURCE)
+    async with tail(settings, (Topic.REPORT_EVENTS, Topic.REJECTIONS)) as reading, Sender(settings) as sender:
+        await sender.send(command)
+        await sender.flush()
+        err.print(Text(f"asked for the report of {month} …", "dim"))
+        try:
+            async with asyncio.timeout(timeout):
+                event = await _outcome(reading, command.id)
+        except TimeoutError:
+            complain(
+                f"no report within {timeout:g} s. It is still wanted and comes when a worker has made it: "
+                "see `segmentation reports`, and `segmentation jobs` for how far it is"
+            )
+            return False
+    if as_json:
+        write(json.dumps(event["data"], ensure_ascii=False))
+    elif short_type(event) == "report.published":
+        out.print(Text(plain(event["data"]["link"])), soft_wrap=True)
+        err.print(Text(f"{event['data']['rows']:,} rows, {event['data']['bytes']:,} bytes", "dim"))
+    else:
+        err.print(line(event))
+    return short_type(event) == "report.published"
+
+
+async def listing(*, as_json: bool) -> None:
+    """Print every month with its state, rows and links, and what went wrong."""
+    session = Database(load()).session("reports")
+    try:
+        rows = await session.fetch("report_list")
+    finally:
+        await session.close()
+    if as_json:
+        for row in rows:
+            write(json.dumps(dict(row) | {"state": state(row)}, default=str))
+        return
+    if not rows:
+        out.print("no report was made or asked for yet; `segmentation report YYYY-MM` asks for one")
+        return
+    table = Table("month", "state", "made", "rows", "bytes", "attempts", box=SIMPLE_HEAD)
+    for row in rows:
+        made = _moment(row["made_at"])
+        counts = ("" if row[name] is None else f"{row[name]:,}" for name in ("rows", "bytes"))
+        word = state(row)
+        table.add_row(f"{row['month']:%Y-%m}", Text(word, STATE_STYLES.get(word, "")), made, *counts, _attempts(row))
+    show(table)
+    for row in rows:
+        _details(row)
+
+
+def state(row: Record) -> str:
+    """A word for how the month's report stands."""
+    if row["began_at"] and not row["ended_at"]:
+        return "in the making"
+    if row["error_code"]:
+        return "failed"
+    if row["requests"]:
+        return "asked for"
+    if row["journal_dropped_at"] and not row["made_at"]:
+        return "dropped"
+    return "partial" if row["is_partial"] else "published"
+
+
+def _details(row: Record) -> None:
+    month = f"{row['month']:%Y-%m}"
+    if row["link"]:
+        out.print(Text.assemble((f"{month}  ", "bold"), plain(row["link"])))
+    if row["page_link"]:
+        out.print(Text.assemble(" " * 9, (plain(row["page_link"]), "dim")))
+    if row["error_code"]:
+        again = f"tried again at {_moment(row['retry_at'])}" if row["retry_at"] else "waits until you ask for it again"
+        text = f"{month}  failed {row['failures']} times, {row['error_code']}: {plain(row['error'])} ({again})"
+        out.print(Text(text, "red"))
+
+
+def _attempts(row: Record) -> str:
+    return "" if row["attempts"] is None else str(row["attempts"])
+
+
+def _moment(at: datetime | None) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+
+async def _outcome(reading: Tail, command_id: str) -> Event:
+    while True:
+        for event in await reading.poll():
+            if event.get("causationid") == command_id:
+                return event
