@@ -21,7 +21,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP) ## start everything embedded, tell a small story, leave nothing behind; KEEP=1 stays up
+demo: $(STAMP) ## start everything embedded, tell a small story; its report stays in demo-report/; KEEP=1 stays up
 	@$(BIN)/segmentation demo $(if $(KEEP),--keep)
 
 test: check ## run all checks and all tests

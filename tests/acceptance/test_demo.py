@@ -33,7 +33,15 @@ async def test_the_story_is_told(folder: Path) -> None:
         out, err = await process.communicate()
     said = out.decode()
     assert (process.returncode, err) == (0, b""), said
-    for part in ("+discount-30 -beta", "segment_not_found", "data.month", "malformed", "forgotten", "ada is in no"):
+    for part in (
+        "+discount-30 -beta",
+        "segment_not_found",
+        "data.month",
+        "malformed",
+        "forgotten",
+        "ada is in no",
+        "report published: file:",
+    ):
         assert part in said
     _hold_empty(folder)
 

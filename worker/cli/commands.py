@@ -176,7 +176,7 @@ def services(
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Stay up afterwards, to be talked to.")] = False,
 ) -> None:
-    """Start everything, tell a small story that shows every command, and leave nothing behind."""
+    """Start everything, tell a small story that shows every command; only its report stays, in demo-report/."""
     from worker.cli import demo as showing
 
     good = run(showing.demo(keep=keep))

@@ -1,4 +1,4 @@
-"""`demo`: everything real and embedded, a story told with it, and nothing left behind."""
+"""`demo`: everything real and embedded, a story told with it, and nothing left behind but the report."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ from worker.local.services import embedded
 from worker.settings import ENV_PREFIX, Settings, load
 
 SOURCE = "/demo"
+REPORT_FOLDER = "demo-report"
+"""Below the current folder; the one thing that stays."""
 USERS = ("grace", "ada")
 OUTCOME_SECONDS_MAX = 30.0
 READY_SECONDS_MAX = 60.0
@@ -52,6 +54,7 @@ async def demo(*, keep: bool) -> bool:
             database_url=services.database_url,
             http_address=f"{HOST}:{free_port()}",
             topic_partitions=3,
+            report_storage=f"directory:{REPORT_FOLDER}",
         )
         _say("creating the schema and the topics")
         await asyncio.gather(migrations.upgrade(settings), topics.ensure(settings))
@@ -191,6 +194,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         f"{ENV_PREFIX}KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
         f"{ENV_PREFIX}DATABASE_URL": settings.database_url.get_secret_value(),
         f"{ENV_PREFIX}HTTP_ADDRESS": settings.http_address,
+        f"{ENV_PREFIX}REPORT_STORAGE": settings.report_storage,
         f"{ENV_PREFIX}LOG_FORMAT": "json",
     }
 

@@ -29,7 +29,7 @@ class Scene:
 
 def scenes(now: datetime) -> list[Scene]:
     """Every command once or more, and what is refused."""
-    return [*_beginnings(), *_changes(now), *_rollouts(), *_refusals(), *_farewells()]
+    return [*_beginnings(), *_changes(now), *_rollouts(), *_refusals(), *_farewells(), _report(now)]
 
 
 def _beginnings() -> list[Scene]:
@@ -115,3 +115,11 @@ def _farewells() -> list[Scene]:
         Scene("", "membership.change", {"user_id": "grace", "add": ["beta"]}),
         Scene("A user who asks for it is forgotten", "user.forget", {"user_id": "ada"}),
     ]
+
+
+def _report(now: datetime) -> Scene:
+    return Scene(
+        "All of it as a report, as it is made for each month: a file of every change, and a page to read",
+        "report.request",
+        {"year": now.year, "month": now.month},
+    )

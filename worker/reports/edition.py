@@ -10,7 +10,7 @@ from worker.database import Session
 from worker.reports.months import Month
 from worker.reports.rendering import page
 from worker.reports.rows import RowStream
-from worker.reports.storage import Document, Storage
+from worker.reports.storage import Document, Storage, StorageError
 from worker.reports.summary import Summary
 from worker.reports.totals import Totals, totals
 from worker.settings import Settings
@@ -68,7 +68,13 @@ class EditionMaker:
                 file = self._file(places.file_id, is_compressed=stream.is_compressed)
                 link = await self._storage.put(file, stream.content())
         if stream.rows != summed.rows:
-            raise AssertionError(f"the file of {month} has {stream.rows} rows, the sums tell of {summed.rows}")
+            raise StorageError(
+                "inconsistent",
+                f"The file of {month} has {stream.rows} rows, but the sums tell of {summed.rows}: a bug, or the "
+                "tables were changed by hand",
+                is_permanent=True,
+                link=link,
+            )
         summary = self._summary(summed, made_at, file.name, link, stream)
         page_link = await self._put_page(places.page_id, summary)
         return Edition(made_at, summary.is_partial, link, page_link, stream.rows, stream.bytes, stream.sha256)

@@ -8,9 +8,9 @@ with packed as ( -- first by what most rows have in common: taking the arrays ap
     group by 1, 2, 3, 4, 5
 ), cell as materialized (
     select x.segment_key, p.day, p.reason,
-        sum(p.times) filter (where x.kind = 'e') as entered,
-        sum(p.times) filter (where x.kind = 'x') as exited,
-        sum(p.times) filter (where x.kind = 'r') as renewed
+        coalesce(sum(p.times) filter (where x.kind = 'e'), 0) as entered,
+        coalesce(sum(p.times) filter (where x.kind = 'x'), 0) as exited,
+        coalesce(sum(p.times) filter (where x.kind = 'r'), 0) as renewed
     from packed p
     cross join lateral (
         select unnest(p.entered) as segment_key, 'e' as kind
@@ -44,13 +44,12 @@ with packed as ( -- first by what most rows have in common: taking the arrays ap
                 coalesce(m.members, 0) desc, s.segment, s.segment_key
         ) as n
     from (
-        select segment_key, segment, segment_id, coalesce(deleted_at < $2, false) as is_deleted
-        from segments where created_at < $2
+        select segment_key, segment, segment_id, created_at, coalesce(deleted_at < $2, false) as is_deleted from segments
     ) s
     left join flow f using (segment_key)
     left join member m using (segment_key)
     left join later l using (segment_key)
-    where f.segment_key is not null or (not s.is_deleted and m.members is not null)
+    where f.segment_key is not null or (s.created_at < $2 and not s.is_deleted and m.members is not null)
 )
 select 'total' as kind, null::date as day, null::text as reason, null as segment, null::uuid as segment_id,
     false as is_deleted, count(*) as segments, coalesce(sum(entered), 0)::bigint as entered,

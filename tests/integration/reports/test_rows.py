@@ -1,0 +1,175 @@
+"""The file of a month: every value as the contract has it, in the journal's order, of one snapshot."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.reports.conftest import MONTH, Desk
+from worker.reports.months import Month
+from worker.reports.rows import PIECE_BYTES, PIECES_MAX, RowStream
+
+HEADER = ["user_id", "segment", "operation", "reason", "time", "expires_at", "command_id"]
+UNCOMPRESSED = 64 * 1024 * 1024
+NOON = datetime(2025, 3, 10, 12, 0, 0, 250, tzinfo=UTC)
+
+
+class GivenUpError(Exception):
+    """The upload is given up."""
+
+
+async def written(
+    desk: Desk, *, separator: str = ";", compress_bytes_min: int = UNCOMPRESSED
+) -> tuple[bytes, RowStream]:
+    async with desk.session.transaction(is_snapshot=True):
+        await desk.session.fetch("report_plan")
+        async with RowStream(desk.session, MONTH, separator, compress_bytes_min) as stream:
+            content = b"".join([piece async for piece in stream.content()])
+    return content, stream
+
+
+def parsed(content: bytes, separator: str = ";") -> list[list[str]]:
+    rows = list(csv.reader(io.StringIO(content.decode(), newline=""), delimiter=separator))
+    assert rows[0] == HEADER
+    return rows[1:]
+
+
+async def test_each_user_and_segment_has_a_row(desk: Desk) -> None:
+    a, b, c = [await desk.segment(name) for name in "abc"]
+    end = datetime(2026, 1, 1, tzinfo=UTC)
+    await desk.journal(NOON, "u", entered=[b, a], exited=[c], renewed=[c], expires_at=[end, None, end], command_id="k")
+    await desk.journal(NOON, "v", "rollout", entered=[a])
+    await desk.journal(NOON, "w", unchanged=[a], command_id="l")
+    content, stream = await written(desk)
+    assert parsed(content) == [
+        ["u", "b", "entered", "command", "2025-03-10T12:00:00.000250Z", "2026-01-01T00:00:00.000000Z", "k"],
+        ["u", "a", "entered", "command", "2025-03-10T12:00:00.000250Z", "", "k"],
+        ["u", "c", "renewed", "command", "2025-03-10T12:00:00.000250Z", "2026-01-01T00:00:00.000000Z", "k"],
+        ["u", "c", "exited", "command", "2025-03-10T12:00:00.000250Z", "", "k"],
+        ["v", "a", "entered", "rollout", "2025-03-10T12:00:00.000250Z", "", ""],
+    ]
+    assert (stream.rows, stream.bytes, stream.sha256) == (5, len(content), hashlib.sha256(content).hexdigest())
+
+
+async def test_a_month_is_half_open_and_in_utc(desk: Desk) -> None:
+    key = await desk.segment("a")
+    for number, time in enumerate(
+        [
+            MONTH.begins - timedelta(microseconds=1),
+            MONTH.begins,
+            MONTH.ends - timedelta(microseconds=1),
+            MONTH.ends,
+        ]
+    ):
+        await desk.journal(time, f"u{number}", entered=[key])
+    content, _ = await written(desk)
+    assert [row[0] for row in parsed(content)] == ["u1", "u2"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "＝1", "＋1", "－1", "＠x"])
+async def test_no_spreadsheet_runs_what_others_wrote(desk: Desk, text: str) -> None:
+    key = await desk.segment("a")
+    await desk.journal(NOON, text, entered=[key], command_id=text)
+    (row,) = parsed((await written(desk))[0])
+    assert (row[0], row[-1]) == ("'" + text, "'" + text)
+
+
+@pytest.mark.parametrize("text", ["\t=1", "\r=1", "\n=1"])
+async def test_nor_what_hides_behind_white_space(desk: Desk, text: str) -> None:
+    key = await desk.segment("a")
+    await desk.journal(NOON, "u", entered=[key], command_id=text)
+    ((*_, command_id),) = parsed((await written(desk))[0])
+    assert command_id == "'" + text
+
+
+@pytest.mark.parametrize("text", ['say "hi"', "a;b", "a,b", "a\nb", "a\r\nb", "ü–\U0001f600", "'", '"', "1=2"])
+@pytest.mark.parametrize("separator", [";", ","])
+async def test_values_are_quoted(desk: Desk, text: str, separator: str) -> None:
+    key = await desk.segment("a")
+    await desk.journal(NOON, text.replace("\n", "").replace("\r", ""), entered=[key], command_id=text)
+    ((*_, command_id),) = parsed((await written(desk, separator=separator))[0], separator)
+    assert command_id == text
+
+
+async def test_rows_are_in_the_journals_order_whatever_the_table_has(desk: Desk) -> None:
+    keys = [await desk.segment(f"s{number}") for number in range(40)]
+    await desk.sql.execute(
+        "insert into journal (sequence, time, type, reason, user_id, entered)"
+        " select n, $1, 'membership.changed', 'command', 'u' || n, array[$2::integer + n % 40]"
+        " from generate_series(1, 5000) n order by random()",
+        NOON,
+        keys[0],
+    )
+    await desk.sql.execute("analyze journal")
+    content, stream = await written(desk)
+    assert [row[0] for row in parsed(content)] == [f"u{number}" for number in range(1, 5001)]
+    assert stream.rows == 5000
+
+
+async def test_an_empty_month_is_a_header(desk: Desk) -> None:
+    content, stream = await written(desk)
+    assert (parsed(content), stream.rows) == ([], 0)
+    assert content.endswith(b"\n")
+
+
+async def test_large_ones_are_compressed_always_to_the_same_bytes(desk: Desk) -> None:
+    key = await desk.segment("a")
+    for number in range(50):
+        await desk.journal(NOON, f"u{number}", entered=[key])
+    plain, stream = await written(desk)
+    assert not stream.is_compressed
+    packed, stream = await written(desk, compress_bytes_min=len(plain))
+    assert stream.is_compressed
+    assert gzip.decompress(packed) == plain
+    assert (stream.rows, stream.bytes, stream.sha256) == (50, len(packed), hashlib.sha256(packed).hexdigest())
+    assert (await written(desk, compress_bytes_min=0))[0] == packed
+    assert not (await written(desk, compress_bytes_min=len(plain) + 1))[1].is_compressed
+
+
+async def test_what_is_written_meanwhile_is_of_the_next_edition(desk: Desk) -> None:
+    key = await desk.segment("a")
+    await desk.journal(NOON, "before", entered=[key])
+    async with desk.session.transaction(is_snapshot=True):
+        await desk.session.row("journal_head")
+        await desk.journal(NOON, "meanwhile", entered=[key])
+        async with RowStream(desk.session, MONTH, ";", UNCOMPRESSED) as stream:
+            content = b"".join([piece async for piece in stream.content()])
+    assert [row[0] for row in parsed(content)] == ["before"]
+
+
+async def test_the_database_waits_for_a_reader_that_is_slow(desk: Desk) -> None:
+    """Nothing but a few pieces is held; and a reader that gives up gives the session up."""
+    key = await desk.segment("a")
+    await desk.sql.execute(
+        "insert into journal (sequence, time, type, reason, user_id, entered, command_id)"
+        " select n, $1, 'membership.changed', 'command', 'u' || n, array[$2::integer], repeat('x', 120)"
+        " from generate_series(1, 100000) n",
+        NOON,
+        key,
+    )
+    with pytest.raises(GivenUpError):
+        async with (
+            desk.session.transaction(is_snapshot=True),
+            RowStream(desk.session, MONTH, ";", 0) as stream,
+        ):
+            while not stream._pieces.full():
+                await desk.sql.execute("select pg_sleep(0.01)")
+            await desk.sql.execute("select pg_sleep(0.2)")
+            assert stream.lines < (PIECES_MAX + 2) * PIECE_BYTES / 150
+            raise GivenUpError
+    assert stream._copying.done()
+    assert (await desk.session.row("journal_head"))["sequence"] == 0
+
+
+def test_months() -> None:
+    assert (Month(2024, 2).begins, Month(2024, 2).ends) == (
+        datetime(2024, 2, 1, tzinfo=UTC),
+        datetime(2024, 3, 1, tzinfo=UTC),
+    )
+    assert Month(2024, 12).ends == datetime(2025, 1, 1, tzinfo=UTC)
+    assert str(Month(2024, 2)) == "2024-02"
