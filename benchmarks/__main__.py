@@ -20,13 +20,14 @@ from benchmarks.background import background
 from benchmarks.drain import preloaded
 from benchmarks.latency import latency, latency_beside_rollout
 from benchmarks.peers.limit import limit
+from benchmarks.report import report
 from benchmarks.size import size
 from benchmarks.world import World, preload
 from worker.local.guarded import guarded
 from worker.local.kafka import KAFKA_VERSION
 from worker.local.services import embedded
 
-NAMES = ("drain", "latency", "size", "memory", "background")
+NAMES = ("drain", "latency", "size", "memory", "background", "report")
 RESULTS = Path(__file__).parent / "results"
 PEER_SHARE = 50
 """The peer drains so many times fewer commands: it is that much slower."""
@@ -52,6 +53,8 @@ async def main(names: list[str], commands: int, rounds: int, seconds: int, memor
                 results["size"] = await size(world, commands, rounds, _say)
             if "background" in names:
                 results["background"] = await background(world, _say)
+            if "report" in names:
+                results["report"] = await report(world, rounds, _say)
             if "memory" in names:
                 _say(f"memory over {memory_commands:,} commands")
                 results["memory"] = _memory(await preloaded(world, memory_commands, 99))
@@ -110,6 +113,8 @@ def _print(results: dict[str, Any]) -> None:
         table.add_row("10 M memberships in the table", f"{large:,}/s", f"{large / small:.2f}")
     if "background" in results:
         _add_background(table, results["background"])
+    if "report" in results:
+        _add_report(table, results["report"])
     if "memory" in results:
         figures = results["memory"]
         table.add_row(f"memory over {figures['commands']:,} commands, peak", f"{figures['peak_mib']} MiB", "")
@@ -126,6 +131,21 @@ def _add_drain(table: Table, drain: dict[str, list[dict[str, Any]]]) -> None:
         table.add_row(f"{label}: commands/s", f"{median:,} ({low:,}–{high:,})", f"{worker / median:.2f}")
     cpu = drain["worker"][0]["cpu_us_per_command"]
     table.add_row("CPU µs a command: worker, PostgreSQL, Kafka", " / ".join(str(value) for value in cpu.values()), "")
+
+
+def _add_report(table: Table, report: dict[str, list[dict[str, Any]]]) -> None:
+    """The ratio is to psql's copy."""
+    rates = {name: _median(sorted(run["per_second"] for run in runs)) for name, runs in report.items()}
+    for name, label in (
+        ("worker", "report, sums and page included"),
+        ("psql", "psql's \\copy"),
+        ("loop", "cursor and csv"),
+    ):
+        table.add_row(f"{label}: rows/s", f"{rates[name]:,}", f"{rates[name] / rates['psql']:.2f}")
+    peak = max(run["peak_mib"] for run in report["worker"])
+    table.add_row(
+        "worker's memory over the report, idle and peak", f"{report['worker'][0]['idle_mib']} / {peak} MiB", ""
+    )
 
 
 def _add_background(table: Table, background: dict[str, Any]) -> None:
