@@ -16,6 +16,8 @@ HOMES = {
     "sqlalchemy": {"worker/migrations.py"},
     "prometheus_client": {"worker/metrics.py", "worker/http.py"},
     "aiohttp": {"worker/http.py", "worker/cli/demo.py"},
+    "jinja2": {"worker/reports/page.py"},
+    "matplotlib": {"worker/reports/charts.py"},
     "structlog": {"worker/logs.py"},
     "pydantic_settings": {"worker/settings.py"},
 }
