@@ -151,7 +151,8 @@ def _size(flow: Flow) -> int:
 
 def main() -> None:
     """Standard input to standard output, after everything else on this machine, and not for ever."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS_MAX, CPU_SECONDS_MAX))
+    _, allowed = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS_MAX, allowed))
     os.nice(NICENESS)
     sys.stdout.buffer.write(render(read(sys.stdin.buffer.read())).encode())
 
