@@ -160,4 +160,6 @@ async def test_on_paper(show: Show) -> None:
     await page.emulate_media(media="print", color_scheme="dark")
     assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert await _faint(page, TEXT, 4.5) == []
+    foot = "getComputedStyle(document.querySelector('.segments tfoot')).display"
+    assert await page.evaluate(foot) == "table-row-group", "the sum stands once, not on every sheet"
     assert (await page.pdf(prefer_css_page_size=True)).startswith(b"%PDF")
