@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from worker.cli.console import EXIT_FAILED, err, failing, out, run, write
+from worker.cli.questions import Wait, questions
 
 app = typer.Typer(
     name="segmentation",
@@ -22,8 +23,8 @@ app = typer.Typer(
 )
 reset = typer.Typer(help="Decide where to go on when Kafka and PostgreSQL contradict each other.", no_args_is_help=True)
 app.add_typer(reset, name="reset")
+app.add_typer(questions)  # its commands stand beside the others
 
-Wait = Annotated[float, typer.Option("--timeout", min=0.1, help="Longest wait for an answer, seconds.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
@@ -144,19 +145,6 @@ def watch(
     as_json = as_json or not out.is_terminal
     good = run(watching.watch(chosen, from_beginning=from_beginning, as_json=as_json, count=count, seconds_max=timeout))
     if good is False:
-        raise typer.Exit(EXIT_FAILED)
-
-
-@app.command(epilog="Example: `segmentation query ada --json`")
-def query(
-    user_id: Annotated[str, typer.Argument(metavar="USER_ID")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answer's data as JSON.")] = False,
-    timeout: Wait = 30.0,
-) -> None:
-    """Ask the worker for a user's active segments."""
-    from worker.cli import query as asking
-
-    if not run(asking.query(user_id, timeout, as_json=as_json)):
         raise typer.Exit(EXIT_FAILED)
 
 

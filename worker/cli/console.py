@@ -50,6 +50,13 @@ def show(rendered: RenderableType) -> None:
     out.print(rendered, soft_wrap=False)
 
 
+@contextlib.contextmanager
+def patience(text: str) -> Iterator[None]:
+    """Show a person who waits at a terminal what is being done."""
+    with err.status(text) if err.is_terminal else contextlib.nullcontext():
+        yield
+
+
 def complain(text: str) -> None:
     """Say what went wrong, a line of its own for each problem."""
     for line in text.splitlines():

@@ -20,8 +20,6 @@ from worker.cli.tail import Event
 
 RECORD_BYTES_SHOWN_MAX = 120
 DETAIL_CHARACTERS_MAX = 80
-INDENT = " " * 14
-"""What follows an event's first line stands below its text, not below its time."""
 REASONS = {
     "command": "",
     "rollout": "by its percent",
@@ -40,19 +38,20 @@ def short_type(event: Event) -> str:
     return str(event.get("type", "?")).removeprefix("segmentation.").removesuffix(".v1")
 
 
-def line(event: Event) -> Text:
-    """One event; what is of no known form is shown as it is."""
+def line(event: Event, stamp: str | None = None) -> Text:
+    """One event after a stamp (the time of day, if none); what is of no known form is shown as it is."""
     data: Any = event.get("data")
     try:
         said = FORMS[short_type(event)](data)
     except (KeyError, TypeError, ValueError, AttributeError):  # not ours, or newer than this
         said = [(short_type(event), "bold"), ("  " + json.dumps(data, ensure_ascii=False), "")]
-    text = Text.assemble((_clock(event.get("time")), "dim"), "  ")
+    stamp = stamp or _clock(event.get("time"))
+    text = Text.assemble((stamp, "dim"), "  ")
     for part, style in said:
         head, *others = part.split("\n")
         text.append(plain(head), style)
         for other in others:
-            text.append("\n" + INDENT + plain(other), style)
+            text.append("\n" + " " * (len(stamp) + 2) + plain(other), style)
     text.rstrip()
     return text
 
@@ -166,10 +165,13 @@ def _clock(text: object) -> str:
     return "--:--:--.---"
 
 
-def _moment(text: str) -> str:
+def moment(at: datetime) -> str:
     """Local date and time of day, without what is zero."""
-    moment = datetime.fromisoformat(text).astimezone()
-    return moment.strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00").removesuffix(" 00:00")
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00").removesuffix(" 00:00")
+
+
+def _moment(text: str) -> str:
+    return moment(datetime.fromisoformat(text))
 
 
 FORMS: dict[str, Callable[[dict[str, Any]], list[Styled]]] = {
