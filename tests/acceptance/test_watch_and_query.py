@@ -1,4 +1,4 @@
-"""`watch` and `query`: what a person sees, and what a program gets."""
+"""`watch` and the questions: what a person sees, and what a program gets."""
 
 from __future__ import annotations
 
@@ -93,3 +93,22 @@ async def test_a_query_is_answered(shell: Shell, name: str) -> None:
 async def test_an_unknown_user_is_in_no_segment(shell: Shell, name: str) -> None:
     assert json.loads(await shell.good("query", name, "--json")) == {"user_id": name, "segments": []}
     assert await shell.good("query", name) == f"{name} is in no segment\n"
+
+
+async def test_why_and_how_it_came_about(shell: Shell, name: str) -> None:
+    await _member(shell, name)
+    answer = json.loads(await shell.good("why", name, name, "--json"))
+    assert (answer["is_in"], answer["code"], answer["cause"]["command_source"]) == (True, "added", "/segmentation/send")
+    assert (await shell.good("why", name, name)).startswith(f"{name} is in {name} since ")
+    newest, oldest = map(json.loads, (await shell.good("history", name, "--json")).splitlines())
+    assert newest["causationid"] == answer["cause"]["command_id"]
+    assert oldest["data"]["reason"] == "user_registered"
+    assert (await shell.good("history", name)).endswith("that is all in the journal\n")
+
+
+async def test_why_of_what_nobody_knows(shell: Shell, name: str) -> None:
+    assert "has never been there" in await shell.bad("why", name, name)
+    await shell.good("send", "segment.create", json.dumps({"segment": name}), "--wait")
+    assert "is not known" in await shell.bad("why", name, name)
+    assert "is not known" in await shell.bad("history", name)
+    assert (await shell.run("why", name, "no segment")).code == 2

@@ -11,6 +11,10 @@ from worker.cli.why import by
 
 CHANGES_MAX = 10_000
 """So many of the newest rows are read."""
+WORDS = REASONS | {
+    "user_registered": "by its percent, as the user was registered",
+    "user_forgotten": "as the user was forgotten",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,9 @@ def reason(told: Told) -> str:
     if told.change is None:
         return ""
     change = told.change
-    said = REASONS.get(change.reason, change.reason)
+    said = WORDS.get(change.reason, change.reason)
+    if (change.what, change.reason) == ("renewed", "expiry"):
+        said = "its own time was over, and it goes on by its percent"
     parts = [said] if said else []
     if change.command_id is not None:
         parts.append(by(change))

@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 
 from worker.cli.commands import app
 
-COMMANDS = ["run", "migrate", "topics", "send", "watch", "query", "services", "demo", "settings", "jobs", "preview"]
+COMMANDS = ["run", "migrate", "topics", "send", "watch", "services", "demo", "settings", "jobs", "preview"]
+COMMANDS += ["query", "why", "history"]
 RESETS = ["positions", "relay", "deployment"]
 HELP_SECONDS_MAX = 2.0
 """Half a second on an idle machine; tests run beside others."""
@@ -66,6 +67,16 @@ def test_version() -> None:
         (["watch", "--type", "membership.change"], "must be one of segment.created"),
         (["watch", "--count", "0"], "1"),
         (["query"], "Missing argument"),
+        (["why", "ada"], "Missing argument"),
+        (["why", "a b", "beta"], "without white space"),
+        (["why", "ada", "?"], "must be a segment's name"),
+        (["why", "ada", "beta", "--limit", "0"], "1"),
+        (["why", "ada", "beta", "--since", "May"], "must be a month as YYYY-MM"),
+        (["history"], "Missing argument"),
+        (["history", ""], "must be text of 1–128"),
+        (["history", "ada", "--before", "0"], "1"),
+        (["history", "ada", "--since", "2026-13"], "must be a month as YYYY-MM"),
+        (["history", "ada", "--until", "2026-1"], "must be a month as YYYY-MM"),
         (["reset", "relay", "--to", "nobody"], "nobody"),
         (["reset", "positions", "topic", "--to", "latest"], "TOPIC:PARTITION"),
         (["reset", "positions", "topic:one", "--to", "latest"], "TOPIC:PARTITION"),
@@ -100,7 +111,16 @@ def test_what_is_wrong_is_said_before_anything_is_reached(words: list[str], said
 
 @pytest.mark.parametrize(
     "words",
-    [["migrate"], ["topics"], ["run"], ["watch"], ["query", "ada"], ["send", "user.register", '{"user_id": 1}']],
+    [
+        ["migrate"],
+        ["topics"],
+        ["run"],
+        ["watch"],
+        ["query", "ada"],
+        ["why", "ada", "beta"],
+        ["history", "ada"],
+        ["send", "user.register", '{"user_id": 1}'],
+    ],
 )
 def test_services_that_are_away_are_named_without_a_trace(words: list[str]) -> None:
     result = invoke(*words)
