@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -86,6 +86,8 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "inbox_claim": ([UUID(int=number) for number in range(100)], NOW),
     "memberships_change": change(100),
     "memberships_of_users": (users(100), NOW),
+    "why": ("u5", "s1"),
+    "journal_reach": ("u5",),
     "users_admit": (users(100), ["s1"] * 100, list(range(100))),
     "users_register": (users(100), NOW),
     "users_forget": (users(3), NOW),
@@ -128,6 +130,13 @@ async def test_the_journal_is_read_in_order_by_its_index(filled: asyncpg.Connect
     nodes = await _plan(filled, "journal_read", (0, NOW, 1_000))
     assert any(re.fullmatch(r"journal_\d{6}_sequence_idx", str(node.get("Index Name"))) for node in nodes)
     assert "Append" not in {node["Node Type"] for node in nodes}  # months are merged, not sorted together
+
+
+async def test_a_users_month_reads_no_other(filled: asyncpg.Connection) -> None:
+    begins = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    ends = (begins + timedelta(days=32)).replace(day=1)
+    nodes = await _plan(filled, "journal_of_user", ("u5", begins, ends, ROWS, 20, None, "t"))
+    assert {node["Relation Name"] for node in nodes if "Relation Name" in node} == {f"journal_{begins:%Y%m}"}
 
 
 async def test_a_chunk_of_a_deletion_reads_its_blocks_alone(filled: asyncpg.Connection) -> None:

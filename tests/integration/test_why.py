@@ -262,6 +262,8 @@ async def test_what_the_journal_does_not_tell_any_more(desk: Desk) -> None:
         await desk.why("nobody")
     await desk.life.sql("delete from journal")
     assert "added by a command, of which the journal does not tell" in (await desk.why())["answer"]
+    with pytest.raises(ConfigurationError, match="the journal, of which nothing is left, has nothing"):
+        await desk.why("nobody")
 
 
 async def test_no_further_back_than_a_month(desk: Desk) -> None:

@@ -45,7 +45,7 @@ async def history(user_id: str, *, limit: int, before: int | None, months: past.
 def _line(row: Record, event: dict[str, Any]) -> Text:
     text = line(event, row["time"].astimezone().strftime("%Y-%m-%d %H:%M:%S"))
     command = f"  {plain(row['command_id'])} of {plain(row['command_source'])}" if row["command_id"] else ""
-    return text.append(f"{command}  {row['sequence']}", "dim")
+    return text.append(f"{command}  #{row['sequence']}", "dim")
 
 
 def _next_page(user_id: str, sequence: int, limit: int, months: past.Months) -> str:

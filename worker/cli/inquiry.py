@@ -52,7 +52,6 @@ async def gather(session: Session, user_id: str, segment: str, months: past.Mont
         session, user_id, keys, before=state["last_sequence"] + 1, count=CHANGES_MAX, months=months
     )
     reach = await session.row("journal_reach", user_id)
-    is_kept = reach["first_sequence"] == 1 or reach["last_sequence"] == 0
     told_from = max((at for at in (reach["first_time"], months.begins) if at), default=None)
     if len(changed) == CHANGES_MAX:
         told_from = changed[-1]["time"]
@@ -66,18 +65,29 @@ async def gather(session: Session, user_id: str, segment: str, months: past.Mont
         generations=[_generation(row) for row in rows],
         changes=[change for row in reversed(changed) for change in _changes(row, set(keys))],
         told_from=told_from,
-        is_whole=is_kept and months.since is None and len(changed) < CHANGES_MAX,
+        is_whole=_is_kept(reach) and months.since is None and len(changed) < CHANGES_MAX,
     )
 
 
 def unknown(user_id: str, reach: Record, months: past.Months) -> str:
     """What to say of a user that is not known and of whom the journal tells nothing."""
-    where = "the journal, which is whole, has nothing about it"
     if months.since or months.until:
-        where = "the months that were read have nothing about it"
-    elif reach["first_sequence"] != 1 and reach["first_time"]:
-        where = f"the journal, which goes back to {moment(reach['first_time'])}, has nothing about it"
-    return f"User {user_id!r} is not known, and {where}: is the id right, and was it registered with user.register?"
+        where = "the months that were read have"
+    elif _is_kept(reach):
+        where = "the journal, which is whole, has"
+    elif reach["first_time"]:
+        where = f"the journal, which goes back to {moment(reach['first_time'])}, has"
+    else:
+        where = "the journal, of which nothing is left, has"
+    return (
+        f"User {user_id!r} is not known, and {where} nothing about it: "
+        "is the id right, and was it registered with user.register?"
+    )
+
+
+def _is_kept(reach: Record) -> bool:
+    """Whether the journal still has its first row, or has never had one."""
+    return bool(reach["first_sequence"] == 1 or reach["last_sequence"] == 0)
 
 
 def _generation(row: Record) -> Generation:
@@ -131,7 +141,7 @@ def _show(facts: Facts, told: Sequence[Told], limit: int) -> None:
         count = f"more than {CHANGES_MAX:,}" if len(facts.changes) >= CHANGES_MAX else f"{len(told):,}"
         out.print(Text(f"the newest {limit:,} of {count} lines of its story; --limit shows more", "dim"))
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("when", "what", "why", "until", "number"):
+    for column in ("when", "what", "why", "until", "sequence"):
         table.add_column(column, header_style="dim", overflow="fold")
     for one in told[-limit:]:
         change = one.change
