@@ -1,9 +1,6 @@
 """`python -m worker`, the same as `segmentation`."""
 
-from worker.cli import reporting
 from worker.cli.commands import app
-
-__all__ = ["app", "main", "reporting"]
 
 
 def main() -> None:

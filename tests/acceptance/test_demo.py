@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import psutil
 import pytest
@@ -43,6 +44,8 @@ async def test_the_story_is_told(folder: Path) -> None:
         "report published: file:",
     ):
         assert part in said
+    (link,) = [text.split()[-1] for text in said.splitlines() if text.startswith("  to read  ")]
+    assert "</html>" in Path(unquote(urlsplit(link).path)).read_text(encoding="utf-8")
     _hold_empty(folder)
 
 

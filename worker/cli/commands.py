@@ -11,6 +11,7 @@ import typer
 
 from worker.cli.console import EXIT_FAILED, err, failing, out, run, write
 from worker.cli.questions import Wait, questions
+from worker.cli.reporting import reporting
 
 app = typer.Typer(
     name="segmentation",
@@ -23,7 +24,8 @@ app = typer.Typer(
 )
 reset = typer.Typer(help="Decide where to go on when Kafka and PostgreSQL contradict each other.", no_args_is_help=True)
 app.add_typer(reset, name="reset")
-app.add_typer(questions)  # its commands stand beside the others
+app.add_typer(questions)  # the commands of these two stand beside the others
+app.add_typer(reporting)
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 

@@ -60,9 +60,12 @@ async def demo(*, keep: bool) -> bool:
         await asyncio.gather(migrations.upgrade(settings), topics.ensure(settings))
         _say("starting a worker")
         async with _worker(settings) as process:
-            good = await Telling(settings, process).tell()
+            telling = Telling(settings, process)
+            good = await telling.tell()
             if not good:
                 complain(f"the story broke off; the end of the worker's log:\n{process.tail()}")
+            elif telling.report_link:
+                _show_report(telling.report_link)
             await _suggest(settings, keep=keep and good)
     return good
 
@@ -74,6 +77,7 @@ class Telling:
         self._settings, self._process = settings, process
         self._causes: Counter[str] = Counter()
         self._types: set[str] = set()
+        self.report_link: str | None = None
 
     async def tell(self) -> bool:
         """Play all scenes and show what they have led to; False as soon as one has no outcome."""
@@ -122,6 +126,7 @@ class Telling:
                     for event in await reading.poll():
                         _print(event)
                         self._causes[str(event.get("causationid"))] += 1
+                        self.report_link = event["data"].get("link", self.report_link)
                         kinds = {short_type(event), str(event["data"].get("reason"))}
                         self._types |= kinds
                         found = found or event.get("causationid") in causes or bool(kinds & types)
@@ -138,6 +143,12 @@ def _print(event: Event) -> None:
     else:
         for number, text in enumerate(line(event).split("\n")):
             out.print(Text.assemble(("    " if number else "  → ", "dim"), text))
+
+
+def _show_report(link: str) -> None:
+    """Where the one thing is that stays."""
+    page = link.removesuffix(".csv") + ".html"
+    out.print(Text.assemble("\n", ("The report", "bold cyan"), "\n  to read    ", page, "\n  every row  ", link))
 
 
 async def _suggest(settings: Settings, *, keep: bool) -> None:

@@ -1,4 +1,4 @@
-"""The commands about reports, for the table in `commands`."""
+"""The commands about reports. Like commands.py a table; heavy imports wait until a command runs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.commands import app
 from worker.cli.console import EXIT_FAILED, run
+
+reporting = typer.Typer()
 
 REPORT_SECONDS_MAX = 3_600.0
 
 
-@app.command(epilog="Example: `segmentation report 2026-10`")
+@reporting.command(epilog="Example: `segmentation report 2026-10`")
 def report(
     month: Annotated[str, typer.Argument(metavar="YYYY-MM")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the event's data as JSON.")] = False,
@@ -32,7 +33,7 @@ def report(
         raise typer.Exit(EXIT_FAILED)
 
 
-@app.command(epilog="Example: `segmentation reports`")
+@reporting.command(epilog="Example: `segmentation reports`")
 def reports(as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False) -> None:
     """List the months' reports: state, rows, links, and what went wrong."""
     from worker.cli import reports as listing
@@ -40,7 +41,7 @@ def reports(as_json: Annotated[bool, typer.Option("--json", help="A JSON object 
     run(listing.listing(as_json=as_json))
 
 
-@app.command(epilog="Example: `segmentation doctor`, before the month ends")
+@reporting.command(epilog="Example: `segmentation doctor`, before the month ends")
 def doctor() -> None:
     """Check all that a worker needs: PostgreSQL, Kafka, and whether a report can be stored and made public."""
     from worker.cli import doctor as looking
