@@ -65,6 +65,7 @@ class Client:
         self._http.redirect_codes -= {308}  # of an upload it means "go on", not "elsewhere"
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drive")
         self._service: Any = None
+        self._is_closed = False
         self.account = "the account of the credentials"
         """The e-mail address to share the folder with, as far as the credentials tell."""
         self.owns_nothing = False
@@ -90,6 +91,9 @@ class Client:
 
     async def close(self) -> None:
         """Close the connections; a request under way is cut."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._cut()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS_MAX):
@@ -147,10 +151,11 @@ class Client:
 
     def _token_refused(self, error: auth_errors.RefreshError) -> WorkerError:
         said = str(error.args[0]) if error.args else "nothing"
-        if error.retryable:
-            return Unreachable(f"Google's token endpoint has a problem of its own: {said}")
         answer = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], dict) else {}
-        return refused(self._credentials_file, self.account, self._subject, str(answer.get("error")), said)
+        code = answer.get("error")
+        if error.retryable or not isinstance(code, str):  # a refusal has a code; all else is the weather
+            return Unreachable(f"Google's token endpoint has a problem of its own: {said}")
+        return refused(self._credentials_file, self.account, self._subject, code, said)
 
     def _cut(self) -> None:
         """Make what the thread waits for fail at once; closing is left to the thread."""
