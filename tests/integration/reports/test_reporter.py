@@ -11,7 +11,7 @@ from typing import Any
 
 import isodate
 
-from tests.integration.reports.conftest import MONTH, Desk, at_work
+from tests.integration.reports.desk import MONTH, Desk, at_work
 from worker.jobs.retention import Retention
 from worker.journal import append, changed
 from worker.reports.directory import Directory

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.reports.conftest import MONTH, Desk
+from tests.integration.reports.desk import MONTH, Desk
 from worker.reports.months import Month
 from worker.reports.rows import PIECE_BYTES, PIECES_MAX, RowStream
 

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.integration.reports.conftest import MONTH, Desk
+from tests.integration.reports.desk import MONTH, Desk
 from worker.reports import totals as module
 from worker.reports.summary import Flow
 from worker.reports.totals import Totals, totals

@@ -64,14 +64,20 @@ class Faults:
     requests: list[Request] = field(default_factory=list)
     _planned: dict[int, Fault] = field(default_factory=dict)
     _always: Fault | None = None
+    _only_sessions: bool = False
 
-    def plan(self, *faults: tuple[int, Fault], always: Fault | None = None) -> None:
-        """For the requests with these numbers, the next one being number 0; or for all of them."""
-        self.requests, self._planned, self._always = [], dict(faults), always
+    def plan(self, *faults: tuple[int, Fault], always: Fault | None = None, only_sessions: bool = False) -> None:
+        """For the requests with these numbers, the next one being number 0; or for all of them.
+
+        With `only_sessions`, requests that are not of an upload's session are spared.
+        """
+        self.requests, self._planned = [], dict(faults)
+        self._always, self._only_sessions = always, only_sessions
 
     def next(self, request: Request) -> Fault | None:
         """What happens to this one."""
         number = len(self.requests)
         self.requests.append(request)
         fault = self._planned.get(number, self._always)
-        return fault if fault not in OF_CHUNKS or request.is_of_session else None
+        is_spared = self._only_sessions or fault in OF_CHUNKS
+        return fault if request.is_of_session or not is_spared else None
