@@ -21,7 +21,7 @@ async def check(requests: Requests, folder_id: str) -> list[Finding]:
     what = "credentials"
     try:
         about = await requests.ask("about.get", fields="user(emailAddress)")
-        account = about["user"]["emailAddress"]
+        account = about["user"].get("emailAddress") or requests.client.account
         findings.append(Finding(what, True, f"Google lets us in as {account}"))
         what = "folder"
         root = await open_root(requests, folder_id)

@@ -250,11 +250,11 @@ def _refusal(error: HttpError) -> Refusal:
         reason = str(listed[0].get("reason") or said.get("status") or "")
     except (ValueError, KeyError, TypeError, AttributeError):
         detail, reason = str(error.resp.reason or ""), ""
-    return Refusal(int(error.resp.status), reason, detail, _seconds(error.resp.get("retry-after")))
+    return Refusal(int(error.resp.status), reason, detail, wait_seconds(error.resp.get("retry-after")))
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """A header that holds seconds, or a time."""
+def wait_seconds(retry_after: str | None) -> float | None:
+    """What the header Retry-After says, in seconds or as a time."""
     if retry_after is None:
         return None
     try:

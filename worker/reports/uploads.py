@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from worker.reports.google import Refusal, Unreachable, Upload
-from worker.reports.refusals import known
 from worker.reports.requests import Requests, Tries, translated
 from worker.reports.storage import StorageError
 from worker.reports.window import Forgotten, Window
@@ -51,7 +50,5 @@ async def upload(
 
 
 def _is_lost(sending: Upload, error: Refusal | Unreachable) -> bool:
-    """Whether the session is gone: a 4xx that means nothing else here says so."""
-    if not sending.has_begun or isinstance(error, Unreachable):
-        return False
-    return error.status in (404, 409, 410) or known(error.status, error.reason) is None
+    """Whether the session is gone, or the file has come from elsewhere in the meantime."""
+    return sending.has_begun and isinstance(error, Refusal) and error.status in (404, 409, 410)

@@ -9,7 +9,7 @@ from worker.errors import WorkerError
 
 
 class Forgotten(WorkerError):
-    """The server asks for bytes that it had acknowledged: the upload has to begin anew."""
+    """The server asks for bytes that are not there any more, or never were: the upload has to begin anew."""
 
 
 class Window:
@@ -49,6 +49,8 @@ class Window:
         offset = begin - self._begin
         if offset < 0:
             raise Forgotten(f"Drive has lost bytes that it had taken: it asks for byte {begin} again")
+        if begin == self.size_bytes and begin > 0:
+            raise Forgotten("Drive has taken all bytes, but does not end the upload")
         taken = bytes(self._held[offset : offset + length])
         if len(taken) < length and not self._ended:
             # a short chunk says "this is the end" on the wire: it must never be one for another reason

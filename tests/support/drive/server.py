@@ -105,8 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = self.rfile.read(length // 2).ljust(length, b"\0")
         else:
             body = self.rfile.read(length)
-        with self.drive.lock:
-            answer = self._answer(request, fault, body)
+        answer = self._answer(request, fault, body)
         if fault is Fault.SLOW:
             time.sleep(self.drive.faults.slow_seconds)
         if fault in (Fault.NOTHING_TAKEN, Fault.PART_TAKEN, Fault.NOT_ANSWERED):
@@ -137,7 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in (Fault.PART_TAKEN, Fault.PART_ACKNOWLEDGED):
             taken_bytes = len(body) // 2 // UNIT_BYTES * UNIT_BYTES
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return drive.answer(self.command, self.path, headers, body, taken_bytes)
+        with drive.lock:
+            return drive.answer(self.command, self.path, headers, body, taken_bytes)
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
