@@ -111,7 +111,7 @@ class Client:
             self._http.close()
             raise self._token_refused(error) from error
         except (OSError, http.client.HTTPException, httplib2.HttpLib2Error, auth_errors.TransportError) as error:
-            # httplib2 would read the late answer to this request as the answer to the next
+            # httplib2 keeps a connection that broke in mid-request, and would use it for the next one
             self._http.close()
             raise Unreachable(f"Drive did not answer: {str(error) or type(error).__name__}") from error
         except json.JSONDecodeError as error:

@@ -21,6 +21,7 @@ class Fault(enum.Enum):
     PART_TAKEN = "the connection is cut in mid-chunk, and the first part of it is kept"
     PART_ACKNOWLEDGED = "only the first part of the chunk is taken, and the answer says so"
     NOT_ANSWERED = "it is done, and the connection is cut before the answer"
+    CLOSED = "it is done, and the connection is closed in good order before the answer"
     SLOW = "it is done, and the answer comes after the client's patience"
     SESSION_NOT_FOUND = "404, as the upload's session is lost"
     SESSION_GONE = "410, as the upload's session is lost"

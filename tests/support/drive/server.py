@@ -110,6 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(self.drive.faults.slow_seconds)
         if fault in (Fault.NOTHING_TAKEN, Fault.PART_TAKEN, Fault.NOT_ANSWERED):
             return self._cut()
+        if fault is Fault.CLOSED:
+            self.close_connection = True
+            return None
         return self._send(*answer)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 as http.server names them
