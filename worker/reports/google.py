@@ -68,8 +68,6 @@ class Client:
         self._is_closed = False
         self.account = "the account of the credentials"
         """The e-mail address to share the folder with, as far as the credentials tell."""
-        self.owns_nothing = False
-        """Whether it is a service account in its own name."""
 
     async def ask(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Call a method such as `files.get`; raises Refusal, Unreachable, or StorageError for the credentials."""
@@ -136,7 +134,7 @@ class Client:
                 found = service_account.Credentials.from_service_account_info(
                     info, scopes=[SCOPE], subject=self._subject
                 )  # type: ignore[no-untyped-call]
-                self.account, self.owns_nothing = self._subject or info["client_email"], self._subject is None
+                self.account = self._subject or info["client_email"]
                 return found
             if kind == "authorized_user" and self._subject:
                 raise unusable(self._credentials_file, "SEGMENTATION_GOOGLE_SUBJECT needs those of a service account")

@@ -11,6 +11,7 @@ import pytest
 from tests.integration.reports.drives import PACE, TRIES_MAX, inside, opened, the_file
 from tests.integration.reports.places import document, pieces
 from tests.support.drive import OF_CHUNKS, Fault, File, LocalDrive
+from tests.support.drive.faults import Request
 from worker.reports.drive import Drive
 from worker.reports.storage import StorageError
 
@@ -121,6 +122,24 @@ async def test_tries_are_counted_anew_when_something_goes_forward(local: LocalDr
     content = random.Random(3).randbytes(6_000_000)
     await drive.put(document(document_id), pieces(content))
     assert the_file(local, top).content == content
+
+
+async def test_bytes_that_drive_has_lost_are_not_made_up(local: LocalDrive, top: File, drive: Drive) -> None:
+    """It asks for what it had acknowledged, and what is not held any more."""
+    (document_id,) = await drive.reserve(1)
+    local.faults.plan((8, Fault.UNAVAILABLE))
+
+    def forget(request: Request) -> None:
+        if request.is_of_session and len(local.faults.requests) == 10:
+            next(iter(local.uploads.sessions.values())).received.clear()
+
+    local.before = forget
+    with pytest.raises(StorageError) as caught:
+        await drive.put(document(document_id), pieces(NEW))
+    assert (caught.value.code, caught.value.is_permanent) == ("upload_lost", False)
+    assert document_id not in local.world.files
+    await drive.put(document(document_id), pieces(NEW))
+    _check(local, top, document_id)
 
 
 async def test_the_loop_goes_on_while_drive_is_slow(local: LocalDrive, drive: Drive) -> None:

@@ -54,7 +54,6 @@ class Request:
     verb: str
     path: str
     is_of_session: bool
-    has_body: bool
 
 
 @dataclass

@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = parse_qs(urlsplit(self.path).query)
         length = int(self.headers.get("Content-Length", "0"))
         with self.drive.lock:
-            request = Request(self.command, urlsplit(self.path).path, "upload_id" in query, length > 0)
+            request = Request(self.command, urlsplit(self.path).path, "upload_id" in query)
             fault = self.drive.faults.next(request)
         if fault is Fault.NOT_READ:
             return self._cut()
@@ -183,7 +183,7 @@ def drive_server(folder: Path) -> Iterator[LocalDrive]:
 
     server = _Server(("127.0.0.1", 0), Handler)
     local = Handler.drive = LocalDrive(f"http://127.0.0.1:{server.server_port}", folder)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
     thread.start()
     try:
         yield local
