@@ -69,7 +69,7 @@ async def _deployment(settings: Settings) -> list[Finding]:
 async def _reports(settings: Settings) -> Sequence[Finding]:
     storage = storage_of(settings)
     try:
-        return await storage.check()
+        return await storage.check(with_trial=True)
     finally:
         await storage.close()
 

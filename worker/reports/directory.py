@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,11 +41,11 @@ class Directory(Storage):
                 await asyncio.to_thread(temporary.unlink, missing_ok=True)
         return target.as_uri()
 
-    async def check(self) -> Sequence[Finding]:
-        """Write a file and remove it."""
+    async def check(self, *, with_trial: bool) -> Sequence[Finding]:
+        """Whether the folder, or the one that it will be made in, can be written to; a trial writes a file there."""
         try:
             with self._translated():
-                await asyncio.to_thread(self._try)
+                await asyncio.to_thread(self._try if with_trial else self._look)
         except StorageError as error:
             return [Finding("report folder", False, str(error))]
         return [Finding("report folder", True, f"{self._path} can be written")]
@@ -52,9 +53,16 @@ class Directory(Storage):
     async def close(self) -> None:
         """Nothing is held open."""
 
-    def _try(self) -> None:
+    def _look(self) -> Path:
         existing = next(folder for folder in (self._path, *self._path.parents) if folder.exists())
-        probe = existing / f".{uuid4().hex}{UNFINISHED}"
+        if not existing.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(existing))
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(existing))
+        return existing
+
+    def _try(self) -> None:
+        probe = self._look() / f".{uuid4().hex}{UNFINISHED}"
         try:
             probe.write_bytes(b"x")
         finally:

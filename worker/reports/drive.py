@@ -11,7 +11,7 @@ from worker.reports.folders import open_root, year_folder
 from worker.reports.google import Client
 from worker.reports.public import make_public
 from worker.reports.requests import Pace, Requests
-from worker.reports.storage import Document, Finding, Storage, StorageError
+from worker.reports.storage import Document, DocumentLost, Finding, Storage, StorageError
 from worker.reports.uploads import CHUNK_UNIT_BYTES, UploadLost, upload
 from worker.reports.window import Window
 
@@ -75,9 +75,9 @@ class Drive(Storage):
         await make_public(self._requests, document.document_id, link)
         return link
 
-    async def check(self) -> Sequence[Finding]:
-        """Credentials, folder, rights, storage and sharing."""
-        return await drive_check.check(self._requests, self._folder_id)
+    async def check(self, *, with_trial: bool) -> Sequence[Finding]:
+        """Credentials, folder and rights; with a trial storage and sharing, too."""
+        return await drive_check.check(self._requests, self._folder_id, with_trial=with_trial)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -133,9 +133,8 @@ def _damaged(document: Document) -> StorageError:
 
 
 def _out_of_sight(document: Document, account: str) -> StorageError:
-    return StorageError(
-        "document_lost",
-        f"The file {document.document_id} ({document.name}) exists, but {account} can't see it, or it was deleted for "
-        "good. Give the account access to it again",
-        is_permanent=True,
+    return DocumentLost(
+        f"The file {document.document_id} ({document.name}) was deleted for good, or {account} can't see it any more. "
+        "Ask for the report again with `segmentation report YYYY-MM`: it becomes a new file, with a new link",
+        document.document_id,
     )

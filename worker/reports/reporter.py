@@ -22,7 +22,7 @@ from worker.progress import Progress
 from worker.reports.edition import Edition, EditionMaker, Places
 from worker.reports.months import Month
 from worker.reports.rendering import RenderingFailed
-from worker.reports.storage import Storage, StorageError
+from worker.reports.storage import DocumentLost, Storage, StorageError
 from worker.settings import Settings
 from worker.ticking import ticking
 
@@ -97,7 +97,7 @@ class Reporter(Elected):
 
     async def _check_storage(self) -> None:
         """Say at once what would make the month's report fail."""
-        for finding in await self._storage.check():
+        for finding in await self._storage.check(with_trial=False):
             if not finding.is_good:
                 log.error("reports can't be stored as things are", what=finding.what, problem=finding.message)
 
@@ -141,11 +141,12 @@ class Reporter(Elected):
 
     async def _places(self, session: Session, month: Month, attempt: Record) -> Places:
         """The documents' ids, new ones for a month that is new to this storage."""
-        if attempt["file_id"] is None or attempt["page_id"] is None:
-            file_id, page_id = await self._until_stopped(self.leading(self._storage.reserve(2)))
-            await session.fetch("report_reserve", month.first_day, file_id, page_id)
-            return Places(file_id, page_id)
-        return Places(attempt["file_id"], attempt["page_id"])
+        if attempt["file_id"] is not None and attempt["page_id"] is not None:
+            return Places(attempt["file_id"], attempt["page_id"])
+        new = await self._until_stopped(self.leading(self._storage.reserve(2)))
+        places = Places(attempt["file_id"] or new[0], attempt["page_id"] or new[1])
+        await session.fetch("report_reserve", month.first_day, places.file_id, places.page_id)
+        return places
 
     async def _published(self, session: Session, month: Month, edition: Edition, requests: Sequence[int]) -> None:
         now = self._clock()
@@ -194,6 +195,8 @@ class Reporter(Elected):
                 retry_at,
                 error.link,
             )
+            if isinstance(error, DocumentLost):
+                await session.fetch("report_forget_document", month.first_day, error.document_id)
             await journal.append(session, _rows("report.failed", detail, to_tell), now)
             await session.fetch("job_finished", JOB, now, 0, str(error), retry_at)
         metrics.REPORTS.labels("failed").inc()

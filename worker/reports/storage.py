@@ -22,10 +22,18 @@ class StorageError(WorkerError):
         self.code, self.is_permanent, self.link = code, is_permanent, link
 
 
+class DocumentLost(StorageError):
+    """The document is out of reach, and its id can't be used again: it needs a new one, and so gets a new link."""
+
+    def __init__(self, message: str, document_id: str) -> None:
+        super().__init__("document_lost", message, is_permanent=True)
+        self.document_id = document_id
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """What is to be stored. `document_id` is one that the storage gave out by `reserve`: the same for every try and
-    every later edition of the same document, so that its link stays."""
+    every later edition of the same document, so that its link stays. Within a year no two documents have one name."""
 
     document_id: str
     year: int
@@ -62,8 +70,11 @@ class Storage(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def check(self) -> Sequence[Finding]:
-        """Try everything that a report needs, without leaving anything behind. Never raises StorageError."""
+    async def check(self, *, with_trial: bool) -> Sequence[Finding]:
+        """Look at everything that a report needs. Never raises StorageError.
+
+        With a trial, a document is really stored, made public and removed again; without, nothing is changed.
+        """
 
     @abc.abstractmethod
     async def close(self) -> None:

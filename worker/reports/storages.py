@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from worker.reports.directory import Directory
 from worker.reports.storage import Storage
@@ -13,7 +14,19 @@ def _directory(place: str, settings: Settings) -> Storage:
     return Directory(place)
 
 
-STORAGES: dict[str, Callable[[str, Settings], Storage]] = {"directory": _directory}
+def _drive(place: str, settings: Settings) -> Storage:
+    from worker.reports.drive import Drive  # Google's client takes its memory only where it is used
+
+    assert settings.google_credentials_file  # the settings see to it
+    return Drive(
+        place,
+        Path(settings.google_credentials_file),
+        api_endpoint=settings.google_api_endpoint,
+        subject=settings.google_subject,
+    )
+
+
+STORAGES: dict[str, Callable[[str, Settings], Storage]] = {"directory": _directory, "drive": _drive}
 
 
 def storage_of(settings: Settings) -> Storage:

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.integration.reports.drives import opened, reports
 from tests.support.drive import drive_server
+from worker.reports.directory import Directory
 from worker.reports.storage import Document, Storage
 
 
@@ -50,7 +52,23 @@ async def drive_place(folder: Path) -> AsyncIterator[Place]:
             yield Place(drive, read, names)
 
 
+@asynccontextmanager
+async def directory_place(folder: Path) -> AsyncIterator[Place]:
+    """A folder of this machine."""
+    top = folder / "a folder"
+
+    def read(link: str) -> bytes | None:
+        path = Path(urllib.request.url2pathname(urlsplit(link).path))
+        return path.read_bytes() if path.stat().st_mode & 0o004 else None
+
+    def names() -> list[str]:
+        return sorted(str(path.relative_to(top)) for path in top.rglob("*") if path.is_file())
+
+    yield Place(Directory(str(top)), read, names)
+
+
 STORAGES: Mapping[str, Callable[[Path], AbstractAsyncContextManager[Place]]] = {
+    "directory": directory_place,
     "drive": drive_place,
 }
 """A new storage is tested by its line here."""

@@ -6,13 +6,14 @@ import pytest
 
 from tests.integration.reports.drives import inside, opened, reports
 from tests.support.drive import SERVICE, USER, ApiError, Fault, File, LocalDrive
+from worker.reports.drive import Drive
 from worker.reports.storage import Finding
 
 
 async def findings(local: LocalDrive, folder: File, **others: object) -> dict[str, Finding]:
     """By what they are about."""
     async with opened(local, folder, **others) as drive:
-        return {finding.what: finding for finding in await drive.check()}
+        return {finding.what: finding for finding in await drive.check(with_trial=True)}
 
 
 def bad(found: dict[str, Finding]) -> list[str]:
@@ -102,3 +103,10 @@ async def test_faults_in_between(local: LocalDrive, top: File) -> None:
         assert inside(local, top) == [] or bad(found) == ["clean-up"]
         for file in inside(local, top):
             file.is_trashed = True
+
+
+async def test_without_a_trial_nothing_is_written(local: LocalDrive, top: File, drive: Drive) -> None:
+    found = await drive.check(with_trial=False)
+    assert [finding.what for finding in found if finding.is_good] == ["credentials", "folder"]
+    assert {request.verb for request in local.faults.requests if request.path != "/token"} == {"GET"}
+    assert inside(local, top) == []

@@ -284,9 +284,10 @@ async def test_the_journal_goes_after_its_report_and_is_not_asked_again(desk: De
 async def test_a_folder_that_can_not_be_written_is_said(desk: Desk) -> None:
     desk.folder.parent.joinpath("file").write_text("no folder")
     storage = Directory(str(desk.folder.parent / "file"))
-    (finding,) = await storage.check()
-    assert not finding.is_good
-    assert "SEGMENTATION_REPORT_STORAGE" in finding.message
+    for with_trial in (False, True):
+        (finding,) = await storage.check(with_trial=with_trial)
+        assert not finding.is_good
+        assert "SEGMENTATION_REPORT_STORAGE" in finding.message
     await desk.journal(NOON, "u")
     async with at_work(desk.reporter(storage)):
         (event,) = await desk.until(failed(1))
