@@ -26,12 +26,16 @@ async def lapsed(outside: Line, name: str) -> dict[str, str]:
 async def test_it_is_inactive_at_once(outside: Line, name: str, lapsed: dict[str, str]) -> None:
     assert await active(outside.settings, name) == []
     assert (await outside.ask("membership.query", {"user_id": name})).data["segments"] == []
-    assert (
-        len(
-            await rows(outside.settings, "select from memberships join users using (user_key) where user_id = $1", name)
-        )
-        == 1
-    )
+
+
+async def test_it_is_swept_soon(outside: Line, name: str, lapsed: dict[str, str]) -> None:
+    """With its event, and no command needed; and once."""
+    said = await outside.until(lambda said: any(_is_expiry(one, name) for one in said))
+    (one,) = [one for one in said if _is_expiry(one, name)]
+    _hold_told(outside, one, lapsed)
+    sql = "select from memberships join users using (user_key) where user_id = $1"
+    assert await rows(outside.settings, sql, name) == []
+    assert one.key == name.encode()
 
 
 async def test_it_is_no_obstacle(outside: Line, name: str, lapsed: dict[str, str]) -> None:
@@ -81,14 +85,23 @@ async def test_deleting_the_segment_tells_its_expiry(outside: Line, name: str, l
     assert [one.data["reason"] for one in ended] == ["expiry"]
 
 
+def _is_expiry(one: Said, user_id: str) -> bool:
+    return (one.data.get("user_id"), one.data.get("reason")) == (user_id, "expiry")
+
+
 def _hold_expiry(outside: Line, before: Said, lapsed: dict[str, Any]) -> None:
-    """The user's event before that one tells the expiry, once."""
-    mine = [one for one in outside.said if one.data.get("user_id") == before.data["user_id"]]
-    mine.sort(key=lambda one: int(one.event.get("sequence", 0)))
-    told = mine[mine.index(before) - 1]
+    """The user's event before that one tells the expiry, once: noted by the command, or by the job a moment earlier."""
+    mine = [
+        one for one in outside.said if one.data.get("user_id") == before.data["user_id"] and "sequence" in one.event
+    ]
+    mine.sort(key=lambda one: int(one.event["sequence"]))
+    until = mine[: mine.index(before)]
+    assert [one for one in until if one.data["reason"] == "expiry"] == until[-1:]
+    _hold_told(outside, until[-1], lapsed)
+
+
+def _hold_told(outside: Line, told: Said, lapsed: dict[str, Any]) -> None:
     hold_envelope(outside, told)
     assert told.cause is None
     nothing: dict[str, Any] = {"entered": [], "renewed": [], "unchanged": []}
-    assert told.data == nothing | {"user_id": before.data["user_id"], "reason": "expiry", "exited": [lapsed]}
-    assert int(told.event["sequence"]) == int(before.event["sequence"]) - 1
-    assert [one for one in mine if one.data.get("reason") == "expiry"] == [told]
+    assert told.data == nothing | {"user_id": told.data["user_id"], "reason": "expiry", "exited": [lapsed]}
