@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 STOP_SECONDS_MAX = 15.0
+LOOK_SECONDS = 0.02
 PR_SET_PDEATHSIG = 1
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C and a session's end are the owner's to answer."""
@@ -103,7 +104,10 @@ class Guard:
             except subprocess.TimeoutExpired:
                 kill(server.pid)
                 server.wait()
-        send(remaining(families), signal.SIGKILL)  # children whose parent crashed
+        while (alive := remaining(families)) and time.monotonic() < deadline + STOP_SECONDS_MAX:
+            # children whose parent crashed; they may write on until they are gone
+            send(alive, signal.SIGKILL)
+            time.sleep(LOOK_SECONDS)
         for path in self._remove:
             shutil.rmtree(path, ignore_errors=True)
 

@@ -114,6 +114,7 @@ class Guarded:
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.wait()
+        await asyncio.wait({self._listening}, timeout=ANSWER_SECONDS_MAX)  # it ends what a killed guard left
         self._listening.cancel()
 
     def _ask(self, request: dict[str, Any]) -> None:
