@@ -13,13 +13,13 @@ import asyncpg
 from asyncpg import Record
 from asyncpg.pgproto import pgproto
 
-from worker.errors import CommitUnknown, ConfigurationError, Refused, Unavailable
+from worker.errors import CommitUnknown, ConfigurationError, Hindered, Refused, Unavailable
 from worker.settings import Settings
 
 __all__ = ["Database", "DriverError", "FastUUID", "Record", "Session", "statement"]
 
 DriverError = asyncpg.PostgresError
-"""What the migrations' own connections may raise beside SQLAlchemy's errors."""
+"""Whatever the server may answer, beside what sessions translate."""
 FastUUID = pgproto.UUID
 """A uuid.UUID that is built in C, several times faster."""
 CONNECT_SECONDS_MAX = 10.0
@@ -34,14 +34,17 @@ SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "10s",
     "lock_timeout": "20s",
 }
+_HINDERED = (
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.QueryCanceledError,
+)
 _PASSING = (
     asyncpg.PostgresConnectionError,
-    asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
-    asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.PostgresSystemError,
     asyncpg.InvalidTransactionStateError,
     OSError,
     TimeoutError,
@@ -209,9 +212,10 @@ class Session:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except _HINDERED as error:
+            raise Hindered(f"PostgreSQL at {self._address}: {str(error) or type(error).__name__}") from error
         except _PASSING as error:
-            if not isinstance(error, asyncpg.TransactionRollbackError | asyncpg.LockNotAvailableError):
-                self.drop()
+            self.drop()
             raise Unavailable(f"PostgreSQL at {self._address}: {str(error) or type(error).__name__}") from error
         except _DATA as error:
             raise Refused(str(error)) from error

@@ -15,6 +15,10 @@ class Unavailable(WorkerError):
     """PostgreSQL or Kafka can't be reached or asks for another try; the work is retried with back-off."""
 
 
+class Hindered(Unavailable):
+    """The server answers that it can't just now: a deadlock, a lock not had in time, no disk. The session lives."""
+
+
 class CommitUnknown(Unavailable):
     """The connection was lost during COMMIT: only a look at the positions tells whether it happened."""
 

@@ -97,7 +97,8 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "journal_backlog": (),
     "positions_claim": (["t"] * 3, [1, 2, 3], [0] * 3, [0] * 3, [1] * 3),
     "deletion_chunk": ([1], 0, 32, NOW),
-    "expiry_chunk": (NOW, 500, BEGINNING),
+    "expiry_chunk": (NOW, 500, BEGINNING, None, None),
+    "expiry_first": (NOW,),
     "rollout_chunk": (1, 500, NOW),
 }
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from worker.database import Database, Session
-from worker.errors import ConfigurationError, Refused, Unavailable, WorkerError
+from worker.errors import ConfigurationError, Hindered, Refused, Unavailable, WorkerError
 from worker.settings import Settings
 
 
@@ -35,17 +35,17 @@ def session(connection: Any) -> Session:
 SAID = [
     (asyncpg.ConnectionDoesNotExistError("gone"), Unavailable, True),
     (asyncpg.CannotConnectNowError("starting up"), Unavailable, True),
-    (asyncpg.TooManyConnectionsError("full"), Unavailable, True),
-    (asyncpg.DiskFullError("full"), Unavailable, True),
+    (asyncpg.TooManyConnectionsError("full"), Hindered, False),
+    (asyncpg.DiskFullError("full"), Hindered, False),
     (asyncpg.AdminShutdownError("bye"), Unavailable, True),
-    (asyncpg.QueryCanceledError("too long"), Unavailable, True),
+    (asyncpg.QueryCanceledError("too long"), Hindered, False),
     (asyncpg.ReadOnlySQLTransactionError("a replica"), Unavailable, True),
     (asyncpg.IdleInTransactionSessionTimeoutError("asleep"), Unavailable, True),
     (ConnectionRefusedError("refused"), Unavailable, True),
     (TimeoutError(), Unavailable, True),
-    (asyncpg.DeadlockDetectedError("deadlock"), Unavailable, False),
-    (asyncpg.SerializationError("once more"), Unavailable, False),
-    (asyncpg.LockNotAvailableError("locked"), Unavailable, False),
+    (asyncpg.DeadlockDetectedError("deadlock"), Hindered, False),
+    (asyncpg.SerializationError("once more"), Hindered, False),
+    (asyncpg.LockNotAvailableError("locked"), Hindered, False),
     (asyncpg.CheckViolationError("no"), Refused, False),
     (asyncpg.UniqueViolationError("twice"), Refused, False),
     (asyncpg.InvalidTextRepresentationError("no number"), Refused, False),

@@ -23,10 +23,9 @@ async def jobs(*, as_json: bool) -> None:
     """Print the jobs, rollouts and deletions: running or last done, how far, how fast, how long still."""
     session = Database(load()).session("jobs")
     try:
-        rows = await session.fetch("jobs_list")
+        rows = await session.fetch("jobs_list", now := datetime.now(UTC))
     finally:
         await session.close()
-    now = datetime.now(UTC)
     if as_json:
         for row in rows:
             write(json.dumps(dict(row), default=str))
@@ -37,9 +36,10 @@ async def jobs(*, as_json: bool) -> None:
     show(table)
     for row in rows:
         if row["error"]:
-            out.print(Text(f"{row['name']} has failed {row['failures']} times: {row['error']}", style="red"))
+            times = f"{row['failures']:,} times" if row["failures"] != 1 else "once"
+            out.print(Text(f"{row['name']} has failed {times}: {row['error']}", style="red"))
     if not rows:
-        out.print("nothing has run yet")
+        out.print("nothing has run yet: no worker has been up")
 
 
 async def preview(percent: Decimal, segment: str | None) -> None:
@@ -62,23 +62,26 @@ async def preview(percent: Decimal, segment: str | None) -> None:
 
 
 def _cells(row: Record, now: datetime) -> list[str]:
-    state = row["outcome"] or ("running" if row["started_at"] and not row["finished_at"] else "")
+    is_running = row["outcome"] == "running" or bool(
+        row["started_at"] and not row["finished_at"] and not row["outcome"]
+    )
+    state = row["outcome"] or ("running" if is_running else "scheduled")
     seconds = ((row["finished_at"] or now) - row["started_at"]).total_seconds() if row["started_at"] else 0.0
-    rate = row["done"] / seconds if seconds > 0 else 0.0
+    rate = row["done"] / seconds if seconds > 0 and state != "waiting" else 0.0
     done, left = f"{row['done']:,}", ""
     if row["total"] is not None:
         done += f" of {row['total']:,}"
-        if state == "running" and rate:
-            left = str(timedelta(seconds=round((row["total"] - row["done"]) / rate)))
+        if is_running and rate:
+            left = str(timedelta(seconds=round(max(0, row["total"] - row["done"]) / rate)))
     name = row["name"] if row["kind"] == "job" else f"{row['kind']} of {row['name']}"
     return [
         name,
         state,
         _moment(row["started_at"]),
-        done,
+        f"{done} {row['unit']}" if row["started_at"] else "",
         f"{rate:,.0f}/s" if rate else "",
         left,
-        _moment(row["next_at"]),
+        "" if is_running else "now" if row["next_at"] and row["next_at"] <= now else _moment(row["next_at"]),
     ]
 
 

@@ -15,12 +15,12 @@ from worker.logs import logger
 log = logger(__name__)
 
 ROWS_MIN, ROWS_MAX = 500, 10_000
-HELD_SECONDS = 300
-"""After this time an expiry that the database refused is tried again."""
-
-
+HELD_SECONDS, HELD_SECONDS_MAX = 300, 3_600
+"""After this time an expiry that the database refused is tried again; doubled each time, up to the second."""
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 """A run goes on behind what it has ended: PostgreSQL would look through all that is dead before it."""
+AGAIN = timedelta(seconds=0.5)
+"""What a command had in hand, or what came late, is looked for again so soon, though more falls due all the time."""
 
 
 class Expiry(Job):
@@ -33,7 +33,7 @@ class Expiry(Job):
     def __init__(self, clock: journal.Clock) -> None:
         super().__init__(clock)
         self._size = ChunkSize(ROWS_MIN, ROWS_MAX)
-        self._since = BEGINNING
+        self._since = self._begun_at = BEGINNING
 
     async def turn(self, session: Session) -> int | None:
         """The next memberships that are due; from the first one again before there is nothing to do."""
@@ -45,35 +45,51 @@ class Expiry(Job):
         return await self._turn(session)
 
     async def _turn(self, session: Session) -> int | None:
-        began = time.monotonic()
-        rows = self._size.rows
-        while True:
-            try:
-                row = await self._end(session, rows)
-            except Refused as error:
-                self._since = BEGINNING
-                if rows == 1:
-                    await self._hold(session, error)
-                    return 0
-                rows = max(1, rows // 2)  # corner the one that is refused
-                continue
-            break
+        began, now, rows = time.monotonic(), self._clock(), self._size.rows
+        if self._since == BEGINNING:
+            self._begun_at = now
+        try:
+            row = await self._end(session, now, rows)
+        except Refused:
+            self._since = BEGINNING
+            return await self._corner(session, now, rows)
         if not row["due"]:
             return None
-        if row["due"] == self._size.rows:
-            self._size.took(time.monotonic() - began)
         self._since = row["expires_at"]
+        if row["due"] == rows:
+            self._size.took(time.monotonic() - began)
+        elif now - self._begun_at >= AGAIN:
+            self._since = BEGINNING
         metrics.EXPIRED_MEMBERSHIPS.inc(row["changed"])
         return int(row["changed"])
 
-    async def _end(self, session: Session, rows: int) -> Record:
+    async def _corner(self, session: Session, now: datetime, rows: int) -> int:
+        """Among so many one is refused: end those before it, or hold it back if it is the first."""
+        while rows > 1:
+            rows //= 2
+            try:
+                row = await self._end(session, now, rows)
+            except Refused:
+                continue
+            metrics.EXPIRED_MEMBERSHIPS.inc(row["changed"])
+            return int(row["changed"])
+        for first in await session.fetch("expiry_first", now):
+            place = first["user_key"], first["segment_key"]
+            try:
+                return int((await self._end(session, now, 1, *place))["changed"])
+            except Refused as error:
+                await self._hold(session, now, place, error)
+        return 0
+
+    async def _end(
+        self, session: Session, now: datetime, rows: int, user_key: int | None = None, segment_key: int | None = None
+    ) -> Record:
         async with session.transaction():
             await session.fetch("lock_shared", STRUCTURE_LOCK)
-            return await session.row("expiry_chunk", self._clock(), rows, self._since)
+            return await session.row("expiry_chunk", now, rows, self._since, user_key, segment_key)
 
-    async def _hold(self, session: Session, error: Refused) -> None:
-        now = self._clock()
-        until = now + timedelta(seconds=HELD_SECONDS)
-        for row in await session.fetch("expiry_hold", now, str(error), until):
+    async def _hold(self, session: Session, now: datetime, place: tuple[int, int], error: Refused) -> None:
+        limits = HELD_SECONDS, HELD_SECONDS_MAX
+        for row in await session.fetch("expiry_hold", *place, str(error), now, *limits):
             log.error("a membership can't be expired", user=row["user_id"], segment=row["segment"], error=str(error))
         metrics.EXPIRY_HELD.inc()

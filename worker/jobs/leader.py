@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from worker import journal, metrics
-from worker.database import Database, Session
+from worker.database import Database, DriverError, Session
 from worker.election import Elected
-from worker.errors import Refused
+from worker.errors import ConfigurationError, Hindered, Refused
 from worker.jobs.job import Job
 from worker.logs import logger
 from worker.progress import Progress
@@ -25,7 +25,10 @@ UNPUBLISHED_ROWS_MAX = 5_000
 BACKLOG_SECONDS = 0.02
 PAUSE_SECONDS = 0.002
 """Between turns, so that command batches come through."""
-FAILURE_SECONDS_MAX = 300.0
+FAILURES = (Refused, Hindered, ConfigurationError, DriverError)
+"""Whatever the server answers fails the job alone; a session that is gone ends the leadership."""
+FAILURE_SECONDS, FAILURE_SECONDS_MAX = 0.5, 60.0
+"""Until a job that failed is tried again: at first, doubled each time, and at most."""
 NOTE_SECONDS = 1.0
 """How often a run's progress is written."""
 
@@ -36,6 +39,7 @@ class Run:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.is_due = self.is_noted = False
+        self.is_unproven = True  # what job_runs says is of another leader, or of a failure
         self.done = self.failures = 0
         self.not_before = self.noted_at = 0.0
 
@@ -62,6 +66,7 @@ class Leader(Elected):
     async def lead(self, session: Session) -> None:
         """Turn after turn, until told to stop."""
         runs = [Run(job) for job in self._jobs]
+        await session.fetch("jobs_scheduled", [job.name for job in self._jobs], self._clock())
         for run in runs:
             self._mark(run)
         metrics.JOBS_LEAD.set(1)
@@ -97,17 +102,17 @@ class Leader(Elected):
             stopping.cancel()
 
     async def _turn(self, session: Session, run: Run) -> None:
-        """One turn of a job; what the database refuses is noted, and tried again after a growing while."""
+        """One turn of a job; where it fails that is noted, and it is tried again after a growing while."""
         if run.job.journals and await self._relay_is_behind(session):
             await self.wait(BACKLOG_SECONDS)
             return
         error = None
         try:
             done = await run.job.turn(session)
-        except Refused as refused:
-            done, error = None, str(refused)
+        except FAILURES as failure:
+            done, error = None, str(failure) or type(failure).__name__
+            run.not_before = time.monotonic() + pause_seconds(run.failures)
             run.failures += 1
-            run.not_before = time.monotonic() + min(2.0**run.failures, FAILURE_SECONDS_MAX)
             metrics.JOB_FAILURES.labels(run.job.name).inc()
             log.error("a job has failed", job=run.job.name, error=error, failures=run.failures)
         if done:
@@ -120,7 +125,7 @@ class Leader(Elected):
         return bool(row["unpublished"] > UNPUBLISHED_ROWS_MAX)
 
     async def _note(self, session: Session, run: Run, *, is_over: bool, error: str | None) -> None:
-        """Keep job_runs up to date, without a row a tick for jobs that found nothing to do."""
+        """Keep job_runs up to date, without a write a tick for jobs that found nothing to do."""
         now = self._clock()
         if run.done and not run.is_noted:
             await session.fetch("job_started", run.job.name, now)
@@ -133,12 +138,18 @@ class Leader(Elected):
         run.is_due = error is not None
         if error is None:
             run.failures = 0
-        if run.is_noted or error is not None:
+        if run.is_noted or run.is_unproven or error is not None:
             if not run.is_noted:
                 await session.fetch("job_started", run.job.name, now)
             wait = max(run.job.every_seconds, run.not_before - time.monotonic())
             await session.fetch("job_finished", run.job.name, now, run.done, error, now + timedelta(seconds=wait))
+            run.is_unproven = error is not None
         run.done, run.is_noted = 0, False
+
+
+def pause_seconds(failures: int) -> float:
+    """How long a job that has failed so often before is left alone."""
+    return FAILURE_SECONDS_MAX if failures > 10 else min(FAILURE_SECONDS * 2.0**failures, FAILURE_SECONDS_MAX)
 
 
 async def _first(*tasks: asyncio.Future[Any]) -> None:

@@ -46,9 +46,12 @@ class Retention(Job):
 
     async def _rest(self, session: Session, now: datetime) -> None:
         await session.fetch("rollouts_prune", now - ROLLOUTS_KEPT)
+        await session.row("expiry_held_prune", now)
         async with session.transaction():
+            await session.fetch("lock_timeout_short")
             made = (await session.row("journal_ahead", now, MONTHS_AHEAD))["made"]
         async with session.transaction():
+            await session.fetch("lock_timeout_short")
             dropped = [row["name"] for row in await session.fetch("journal_drop", now - self._journal_retention)]
         if made or dropped:
             log.info("journal partitions", made=made, dropped=dropped)

@@ -1,9 +1,11 @@
 -- returns due (memberships looked at), changed, and the last one's expires_at, of the at most $2 that have been due
--- longest since $3 and are not held back; those that go on as rollout memberships are renewed, without an expiry
+-- longest since $3 and are not held back, or of the membership $4, $5 alone; those that go on as rollout memberships are
+-- renewed, without an expiry
 with due as materialized (
     select m.ctid as place, m.user_key, m.segment_key, m.expires_at
     from memberships m
     where m.expires_at <= $1 and m.expires_at >= $3
+        and ($4::bigint is null or (m.user_key = $4 and m.segment_key = $5::integer))
         and not exists (
             select from expiry_held h
             where h.user_key = m.user_key and h.segment_key = m.segment_key and h.retry_at > $1

@@ -1,15 +1,24 @@
--- returns every job's last or current run, and every rollout and deletion with how far it is
-select 'job' as kind, job as name, started_at, finished_at, outcome, error, failures, done, null::bigint as total, next_at
-from job_runs
+-- returns every job's last or current run, and every rollout and deletion with how far it is, in the unit given
+select 'job' as kind, r.job as name, r.started_at, r.finished_at, r.outcome, r.error, r.failures, r.done,
+    case when r.job = 'expiry' and r.started_at is not null and r.finished_at is null
+        then r.done + (select count(*) from memberships m where m.expires_at <= $1) end as total,
+    case when r.job = 'retention' then 'names' else 'memberships' end as unit, r.next_at
+from job_runs r
 union all
 select 'rollout', s.segment || ' ' || r.percent || ' %', r.requested_at, r.finished_at,
-    case when r.finished_at is null then 'running' else 'done' end, null, 0,
-    case when r.finished_at is null then (select count(*) from users u where u.user_key <= r.next_user_key)
-        else (select count(*) from users u where u.user_key <= r.last_user_key) end,
-    (select count(*) from users u where u.user_key <= r.last_user_key), null
+    case when r.next_user_key = 0 then 'waiting' else 'running' end, null, 0,
+    (select count(*) from users u where u.user_key <= r.next_user_key),
+    (select count(*) from users u where u.user_key <= r.last_user_key), 'users', null
 from rollouts r join segments s using (segment_key)
+where r.finished_at is null
+union all
+select 'rollout', s.segment || ' ' || r.percent || ' %', r.requested_at, r.finished_at, 'done', null, 0,
+    r.entered + r.exited, null, 'memberships', null
+from rollouts r join segments s using (segment_key)
+where r.finished_at is not null
 union all
 select 'deletion', s.segment, d.deleted_at, null, case when d.next_block is null then 'waiting' else 'running' end,
-    null, 0, coalesce(d.next_block, 0), pg_relation_size('memberships') / current_setting('block_size')::bigint, null
+    null, 0, coalesce(d.next_block, 0), pg_relation_size('memberships') / current_setting('block_size')::bigint,
+    'blocks', null
 from deletions d join segments s using (segment_key)
 order by 1, 3, 2
