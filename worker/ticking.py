@@ -17,9 +17,14 @@ def ticking(ticks: Mapping[str, tuple[float, Callable[[], None]]]) -> Iterator[N
     """During the context, call each function every so many seconds, on the running loop."""
     scheduler = AsyncIOScheduler(timezone=UTC, job_defaults=SCHEDULER_DEFAULTS)
     for name, (seconds, tick) in ticks.items():
-        scheduler.add_job(tick, "interval", seconds=seconds, id=name)
+        scheduler.add_job(_call, "interval", seconds=seconds, args=[tick], id=name)
     scheduler.start()
     try:
         yield
     finally:
         scheduler.shutdown(wait=False)
+
+
+async def _call(tick: Callable[[], None]) -> None:
+    """As a coroutine: APScheduler runs plain functions in threads."""
+    tick()

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import pytest
 
+from tests.integration.jobs.meeting import Meeting
+from tests.model.strategies import Sent
+from tests.model.world import World
 from worker.database import Database, Session
 from worker.jobs.job import Job
 from worker.settings import Settings
@@ -88,4 +92,23 @@ async def bench(settings: Settings) -> AsyncIterator[Bench]:
     sql = await asyncpg.connect(settings.database_url.get_secret_value())
     yield Bench(settings, session, sql)
     await session.close()
+    await sql.close()
+
+
+USERS = ("u1", "u2", "u3")
+
+
+@pytest.fixture
+async def meeting(settings: Settings) -> AsyncIterator[Meeting]:
+    """Three users and a segment whose rollout of 100 % has yet to begin."""
+    sql = await asyncpg.connect(settings.database_url.get_secret_value())
+    async with World(settings) as world:
+        made = Meeting(world, sql)
+        world.rollout._size.rows = world.rollout._size._rows_max = 100
+        await made.send(
+            Sent("1", "segment.create", {"segment": "s"}),
+            *[Sent(user, "user.register", {"user_id": user}) for user in USERS],
+        )
+        await made.send(Sent("2", "segment.update", {"segment": "s", "percent": Decimal(100)}))
+        yield made
     await sql.close()

@@ -1,172 +1,263 @@
-"""A job and a command meet over the same user, on connections of their own, in both orders.
-
-The journal's counter is held by a third connection, so that both are in the middle of their transactions at once.
-"""
+"""A job and a command, or two jobs, meet over the same user, on connections of their own, in both orders."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import asyncpg
 import pytest
 
-from tests.model.compare import replayed
+from tests.integration.jobs.meeting import Meeting, Said, Side, of_user
 from tests.model.naive import Event
 from tests.model.strategies import Sent
-from tests.model.world import World
-from worker.settings import Settings
 
-SECONDS_MAX = 20
-USERS = ("u1", "u2", "u3")
+DOWN = Sent("down", "segment.update", {"segment": "s", "percent": Decimal(0)})
+both_orders = pytest.mark.parametrize("is_job_first", [True, False])
 
 
-@dataclass
-class Meeting:
-    """The worker's middle, and a connection that can hold both sides up."""
-
-    world: World
-    sql: asyncpg.Connection[asyncpg.Record]
-
-    async def of(self, first: Callable[[], Awaitable[Any]], second: Callable[[], Awaitable[Any]]) -> None:
-        """Both begin in this order, are held up before their commits, and are let go."""
-        async with self.sql.transaction():
-            await self.sql.execute("select from journal_head for update")
-            one = asyncio.ensure_future(first())
-            await self._blocked(one)
-            other = asyncio.ensure_future(second())
-            await self._blocked(one, other)
-        async with asyncio.timeout(SECONDS_MAX):
-            await one
-            await other
-
-    async def _blocked(self, *tasks: asyncio.Future[Any]) -> None:
-        """Wait until all that are not done wait for a lock."""
-        waiting = (
-            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-        )
-        async with asyncio.timeout(SECONDS_MAX):
-            while await self.sql.fetchval(waiting) < sum(not task.done() for task in tasks):
-                await asyncio.sleep(0.01)
-                await self.sql.execute("select pg_stat_clear_snapshot()")  # it is kept through a transaction
-
-    async def send(self, *commands: Sent) -> None:
-        """Apply commands."""
-        await self.world.deliver([self.world.received(command)[1] for command in commands], together=True)
-
-    async def roll_out(self) -> None:
-        """All of the rollout."""
-        while await self.world.rollout.turn(self.world.looking) is not None:
-            pass
-
-    async def members(self) -> dict[str, tuple[bool, str]]:
-        """Who has a row for the segment, whether included, and its origin."""
-        rows = await self.sql.fetch(
-            "select user_id, included, origin from memberships join users using (user_key)"
-            " join segments using (segment_key) where segment = 's' and deleted_at is null"
-        )
-        return {row["user_id"]: (row["included"], row["origin"]) for row in rows}
-
-    async def events(self) -> list[Event]:
-        """Everything that was said; its replay must be what the tables hold."""
-        events = await self.world.events()
-        rows = await self.sql.fetch(
-            "select user_id, segment_id::text, expires_at from memberships join users using (user_key)"
-            " join segments using (segment_key) where included"
-        )
-        generation = self.world.reader.generation
-        assert replayed(events) == {(row["user_id"], generation(row["segment_id"]), row["expires_at"]) for row in rows}
-        return events
-
-
-@pytest.fixture
-async def meeting(settings: Settings) -> AsyncIterator[Meeting]:
-    """Three users and a segment whose rollout of 100 % has yet to begin."""
-    sql = await asyncpg.connect(settings.database_url.get_secret_value())
-    async with World(settings) as world:
-        made = Meeting(world, sql)
-        world.rollout._size.rows = world.rollout._size._rows_max = 100
-        await made.send(
-            Sent("1", "segment.create", {"segment": "s"}),
-            *[Sent(user, "user.register", {"user_id": user}) for user in USERS],
-        )
-        await made.send(Sent("2", "segment.update", {"segment": "s", "percent": Decimal(100)}))
-        yield made
-    await sql.close()
-
-
-async def _meet(meeting: Meeting, command: Sent, *, is_job_first: bool) -> list[Event]:
-    sides: list[Callable[[], Awaitable[Any]]] = [meeting.roll_out, lambda: meeting.send(command)]
-    await meeting.of(*(sides if is_job_first else sides[::-1]))
+async def _meet(meeting: Meeting, job: Side, other: Sent | Side, *, is_job_first: bool) -> list[Event]:
+    """The job and the other meet; then every job goes on to its end."""
+    side: Side = (lambda: meeting.send(other)) if isinstance(other, Sent) else other
+    await (meeting.of(job, side) if is_job_first else meeting.of(side, job))
     await meeting.roll_out()
+    await meeting.world.expire()
+    await meeting.world.sweep()
     return await meeting.events()
 
 
-both_orders = pytest.mark.parametrize("is_job_first", [True, False])
+def change(**data: Any) -> Sent:
+    return Sent("x", "membership.change", {"user_id": "u1"} | data)
+
+
+def forget() -> Sent:
+    return Sent("x", "user.forget", {"user_id": "u1"})
+
+
+def delete() -> Sent:
+    return Sent("x", "segment.delete", {"segment": "s"})
+
+
+# a rollout on its way up
 
 
 @both_orders
 async def test_removed_stays_out(meeting: Meeting, is_job_first: bool) -> None:
-    await _meet(meeting, Sent("x", "membership.change", {"user_id": "u1", "remove": ["s"]}), is_job_first=is_job_first)
+    await _meet(meeting, meeting.roll_out, change(remove=["s"]), is_job_first=is_job_first)
     assert await meeting.members() == {"u1": (False, "command"), "u2": (True, "rollout"), "u3": (True, "rollout")}
 
 
 @both_orders
 async def test_added_is_the_commands(meeting: Meeting, is_job_first: bool) -> None:
-    command = Sent("x", "membership.change", {"user_id": "u1", "add": [("s", None)]})
-    events = await _meet(meeting, command, is_job_first=is_job_first)
+    events = await _meet(meeting, meeting.roll_out, change(add=[("s", None)]), is_job_first=is_job_first)
     assert (await meeting.members())["u1"] == (True, "command")
-    entered = [event for event in events if event["key"] == "u1" and event["data"].get("entered")]
-    assert len(entered) == 1
+    assert sum(bool(entered) for _, entered, _, _ in of_user(events, "u1")) == 1
 
 
 @both_orders
 async def test_registered_enters_once(meeting: Meeting, is_job_first: bool) -> None:
-    events = await _meet(meeting, Sent("x", "user.register", {"user_id": "new"}), is_job_first=is_job_first)
+    command = Sent("x", "user.register", {"user_id": "new"})
+    events = await _meet(meeting, meeting.roll_out, command, is_job_first=is_job_first)
     assert (await meeting.members())["new"] == (True, "rollout")
-    assert [event["data"]["reason"] for event in events if event["key"] == "new"] == ["user_registered"]
+    assert of_user(events, "new") == [("user_registered", ["s"], [], [])]
 
 
 @both_orders
 async def test_forgotten_is_gone(meeting: Meeting, is_job_first: bool) -> None:
-    await _meet(meeting, Sent("x", "user.forget", {"user_id": "u1"}), is_job_first=is_job_first)
+    await _meet(meeting, meeting.roll_out, forget(), is_job_first=is_job_first)
     assert set(await meeting.members()) == {"u2", "u3"}
     assert await meeting.sql.fetchval("select count(*) from memberships") == 2
 
 
 @both_orders
 async def test_deleted_has_no_members(meeting: Meeting, is_job_first: bool) -> None:
-    await _meet(meeting, Sent("x", "segment.delete", {"segment": "s"}), is_job_first=is_job_first)
-    await meeting.world.sweep()
+    await _meet(meeting, meeting.roll_out, delete(), is_job_first=is_job_first)
     assert await meeting.sql.fetchval("select count(*) from memberships") == 0
     assert await meeting.sql.fetchval("select count(*) from rollouts") == 0
 
 
 @both_orders
 async def test_a_new_percent_is_the_last_word(meeting: Meeting, is_job_first: bool) -> None:
-    command = Sent("x", "segment.update", {"segment": "s", "percent": Decimal(0)})
-    await _meet(meeting, command, is_job_first=is_job_first)
+    await _meet(meeting, meeting.roll_out, DOWN, is_job_first=is_job_first)
     assert await meeting.members() == {}
 
 
 @both_orders
 async def test_what_is_over_goes_on(meeting: Meeting, is_job_first: bool) -> None:
     """Rollout and expiry meet over a membership by command whose time is over: no exit either way."""
-    await meeting.send(
-        Sent("3", "membership.change", {"user_id": "u1", "add": [("s", meeting.world.now + timedelta(seconds=5))]})
-    )
-    meeting.world.now += timedelta(seconds=10)
-    session = meeting.world.sessions[1]
-    sides: list[Callable[[], Awaitable[Any]]] = [meeting.roll_out, lambda: meeting.world.expiry.turn(session)]
-    await meeting.of(*(sides if is_job_first else sides[::-1]))
-    await meeting.world.expire()
+    await _over(meeting)
+    events = await _meet(meeting, meeting.roll_out, _expiry(meeting), is_job_first=is_job_first)
+    assert (await meeting.members())["u1"] == (True, "rollout")
+    assert [change for change in of_user(events, "u1") if change[2]] == []
+    assert of_user(events, "u1")[-1] == ("expiry", [], [], ["s"])
+
+
+# … and down
+
+
+@pytest.fixture
+async def releasing(meeting: Meeting) -> Meeting:
+    """All three are in, and are to be released."""
     await meeting.roll_out()
-    rows = await meeting.members()
-    assert rows["u1"] == (True, "rollout")
-    assert await meeting.sql.fetchval("select count(*) from journal where exited is not null") == 0
-    events = [event for event in await meeting.events() if event["data"].get("reason") == "expiry"]
-    assert [[item["expires_at"] for item in event["data"]["renewed"]] for event in events] == [[None]]
+    await meeting.send(DOWN)
+    return meeting
+
+
+@both_orders
+async def test_released_or_removed_once(releasing: Meeting, is_job_first: bool) -> None:
+    events = await _meet(releasing, releasing.roll_out, change(remove=["s"]), is_job_first=is_job_first)
+    assert await releasing.members() == {"u1": (False, "command")}
+    assert sum(bool(exited) for _, _, exited, _ in of_user(events, "u1")) == 1
+
+
+@both_orders
+async def test_added_is_not_released(releasing: Meeting, is_job_first: bool) -> None:
+    """Added first it stays, without an exit; released first it enters again."""
+    events = await _meet(releasing, releasing.roll_out, change(add=[("s", None)]), is_job_first=is_job_first)
+    assert await releasing.members() == {"u1": (True, "command")}
+    left: list[Said] = [("rollout", [], ["s"], []), ("command", ["s"], [], [])]
+    assert of_user(events, "u1")[2:] == (left if is_job_first else [("command", [], [], [])])
+
+
+@both_orders
+async def test_registered_is_not_released(releasing: Meeting, is_job_first: bool) -> None:
+    command = Sent("x", "user.register", {"user_id": "new"})
+    events = await _meet(releasing, releasing.roll_out, command, is_job_first=is_job_first)
+    assert await releasing.members() == {}
+    assert of_user(events, "new") == [("user_registered", [], [], [])]
+
+
+@both_orders
+async def test_released_or_forgotten_once(releasing: Meeting, is_job_first: bool) -> None:
+    events = await _meet(releasing, releasing.roll_out, forget(), is_job_first=is_job_first)
+    assert await releasing.members() == {}
+    assert sum(bool(exited) for _, _, exited, _ in of_user(events, "u1")) == 1
+
+
+@both_orders
+async def test_released_or_deleted_once(releasing: Meeting, is_job_first: bool) -> None:
+    events = await _meet(releasing, releasing.roll_out, delete(), is_job_first=is_job_first)
+    assert await releasing.sql.fetchval("select count(*) from memberships") == 0
+    reason = "rollout" if is_job_first else "segment_deleted"
+    assert of_user(events, "u1")[2:] == [(reason, [], ["s"], [])]
+
+
+@both_orders
+async def test_released_or_over_once(releasing: Meeting, is_job_first: bool) -> None:
+    """A rollout down and the expiry of what a command has added meet: the command's ends by its time, once."""
+    await _over(releasing)
+    events = await _meet(releasing, releasing.roll_out, _expiry(releasing), is_job_first=is_job_first)
+    assert await releasing.members() == {}
+    assert of_user(events, "u1")[-1] == ("expiry", [], ["s"], [])
+    assert sum(bool(exited) for _, _, exited, _ in of_user(events, "u1")) == 1
+
+
+# expiry
+
+
+@pytest.fixture
+async def over(releasing: Meeting) -> Meeting:
+    """No rollout; u1 is in by a command, and its time is over."""
+    await releasing.roll_out()
+    await _over(releasing)
+    return releasing
+
+
+def _expiry(meeting: Meeting, session: int = 1) -> Side:
+    """A turn over a session of its own."""
+    return lambda: meeting.world.expiry.turn(meeting.world.sessions[session])
+
+
+async def _over(meeting: Meeting) -> None:
+    await meeting.change("u1", add=[("s", meeting.world.now.replace(year=2027))])
+    meeting.world.now = meeting.world.now.replace(year=2028)
+
+
+@both_orders
+@pytest.mark.parametrize("until", [None, 2029])
+async def test_added_again_stays(over: Meeting, is_job_first: bool, until: int | None) -> None:
+    """The exit is told once, by whoever was first; then the entry, which the expiry leaves alone."""
+    added = change(add=[("s", until and over.world.now.replace(year=until))])
+    events = await _meet(over, _expiry(over), added, is_job_first=is_job_first)
+    assert await over.members() == {"u1": (True, "command")}
+    assert of_user(events, "u1")[-2:] == [("expiry", [], ["s"], []), ("command", ["s"], [], [])]
+
+
+@both_orders
+async def test_expired_or_removed_once(over: Meeting, is_job_first: bool) -> None:
+    events = await _meet(over, _expiry(over), change(remove=["s"]), is_job_first=is_job_first)
+    assert await over.members() == {"u1": (False, "command")}
+    assert of_user(events, "u1")[-2:] == [("expiry", [], ["s"], []), ("command", [], [], [])]
+
+
+@both_orders
+async def test_expired_or_forgotten_once(over: Meeting, is_job_first: bool) -> None:
+    events = await _meet(over, _expiry(over), forget(), is_job_first=is_job_first)
+    assert await over.sql.fetchval("select count(*) from memberships") == 0
+    assert of_user(events, "u1")[-2:] == [("expiry", [], ["s"], []), ("user_forgotten", [], [], [])]
+
+
+@both_orders
+async def test_expired_or_deleted_once(over: Meeting, is_job_first: bool) -> None:
+    events = await _meet(over, _expiry(over), delete(), is_job_first=is_job_first)
+    assert await over.sql.fetchval("select count(*) from memberships") == 0
+    assert of_user(events, "u1")[-1] == ("expiry", [], ["s"], [])
+    assert [event["data"]["exited"] for event in events if event["type"] == "segment.populated"][-1] == 0
+
+
+@both_orders
+async def test_a_percent_that_comes_beside_an_expiry(over: Meeting, is_job_first: bool) -> None:
+    """Expired first it enters anew by the rollout; else it goes on."""
+    command = Sent("x", "segment.update", {"segment": "s", "percent": Decimal(100)})
+    events = await _meet(over, _expiry(over), command, is_job_first=is_job_first)
+    assert set((await over.members()).values()) == {(True, "rollout")}
+    anew: list[Said] = [("expiry", [], ["s"], []), ("rollout", ["s"], [], [])]
+    assert of_user(events, "u1")[4:] == (anew if is_job_first else [("expiry", [], [], ["s"])])
+
+
+# deletion
+
+
+@pytest.fixture
+async def deleted(meeting: Meeting) -> Meeting:
+    """All three are in a segment that is deleted, whose name has another generation."""
+    await meeting.roll_out()
+    await meeting.send(Sent("3", "segment.delete", {"segment": "s"}))
+    await meeting.send(Sent("4", "segment.create", {"segment": "s"}))
+    return meeting
+
+
+def _deletion(meeting: Meeting) -> Side:
+    return lambda: meeting.world.deletion.turn(meeting.world.sessions[1])
+
+
+@both_orders
+async def test_a_member_of_the_next_generation_stays(deleted: Meeting, is_job_first: bool) -> None:
+    events = await _meet(deleted, _deletion(deleted), change(add=[("s", None)]), is_job_first=is_job_first)
+    assert await deleted.members() == {"u1": (True, "command")}
+    assert sum(reason == "segment_deleted" for reason, *_ in of_user(events, "u1")) == 1
+
+
+@both_orders
+async def test_deleted_or_forgotten_once(deleted: Meeting, is_job_first: bool) -> None:
+    events = await _meet(deleted, _deletion(deleted), forget(), is_job_first=is_job_first)
+    assert await deleted.sql.fetchval("select count(*) from memberships") == 0
+    assert sum(bool(exited) for _, _, exited, _ in of_user(events, "u1")) == 1
+    assert of_user(events, "u1")[-1][0] == "user_forgotten"
+    assert [event["data"]["exited"] for event in events if event["type"] == "segment.populated"][-1] == (
+        3 if is_job_first else 2
+    )
+
+
+@both_orders
+async def test_deleted_or_over_once(meeting: Meeting, is_job_first: bool) -> None:
+    """Its time is over after the segment went: the deletion's, whoever is first."""
+    await meeting.roll_out()
+    await meeting.send(DOWN)
+    await meeting.roll_out()
+    await meeting.change("u1", add=[("s", meeting.world.now.replace(year=2027))])
+    await meeting.send(Sent("3", "segment.delete", {"segment": "s"}))
+    meeting.world.now = meeting.world.now.replace(year=2028)
+    events = await _meet(meeting, _deletion(meeting), _expiry(meeting, 0), is_job_first=is_job_first)
+    assert await meeting.sql.fetchval("select count(*) from memberships") == 0
+    assert of_user(events, "u1")[-1] == ("segment_deleted", [], ["s"], [])
+    assert [event["data"]["exited"] for event in events if event["type"] == "segment.populated"][-1] == 1

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import asyncpg
+
 from tests.integration.jobs.conftest import Bench
-from worker.jobs.expiry import HELD_SECONDS, Expiry
+from tests.support.events import rows
+from tests.support.line import line, working
+from worker.jobs.expiry import AGAIN, HELD_SECONDS, HELD_SECONDS_MAX, Expiry
+from worker.jobs.retention import Retention
+from worker.settings import Settings
 
 ADD = (
     "insert into memberships (user_key, segment_key, included, origin, since, expires_at)"
     " select n, $1, true, 'command', $2, $3 from generate_series($4::integer, $5::integer) n"
 )
+
+
+REFUSE = """
+create function refuse() returns trigger language plpgsql as $$
+begin
+    if old.user_key = {user_key} then raise exception 'stuck'; end if;
+    return old;
+end $$;
+create trigger refuse before delete on memberships for each row execute function refuse()
+"""
+DUE_PER_SECOND, DUE_SECONDS, LATE_SECONDS_MAX = 1_000, 4, 2
+
+
+async def refuse(bench: Bench, user_key: int) -> None:
+    """From now on the database lets nobody end that user's memberships."""
+    await bench.sql.execute(REFUSE.format(user_key=user_key))
 
 
 async def members(bench: Bench, key: int, first: int, last: int, seconds: float) -> None:
@@ -76,11 +98,7 @@ async def test_one_that_fails_holds_up_no_other(bench: Bench) -> None:
     await bench.users(1_000)
     key = await bench.segment("s")
     await members(bench, key, 1, 1_000, 5)
-    await bench.sql.execute(
-        "create function refuse() returns trigger language plpgsql as $$ begin"
-        " if old.user_key = 77 then raise exception 'stuck'; end if; return old; end $$;"
-        " create trigger refuse before delete on memberships for each row execute function refuse()"
-    )
+    await refuse(bench, 77)
     bench.passes(seconds=6)
     expiry = Expiry(bench.clock)
     assert await bench.all_of(expiry) == 999
@@ -107,3 +125,109 @@ async def test_renewed_in_the_last_moment_stays(bench: Bench) -> None:
         assert await bench.all_of(expiry) == 1
     assert await bench.all_of(expiry) == 0
     assert await bench.members(key) == {"user-1"}
+
+
+async def test_who_is_in_hand_while_another_fails_is_not_held_back_for_it(bench: Bench) -> None:
+    """A command has the first in hand, the second fails: the second is held back."""
+    await bench.users(3)
+    key = await bench.segment("s")
+    for number in (1, 2, 3):
+        await members(bench, key, number, number, number)
+    await refuse(bench, 2)
+    bench.passes(seconds=6)
+    expiry = Expiry(bench.clock)
+    async with bench.sql.transaction():
+        await bench.sql.execute("select from memberships where user_key = 1 for update")
+        assert await bench.all_of(expiry) == 1
+    assert await bench.sql.fetchval("select array_agg(user_key) from expiry_held") == [2]
+    assert await bench.all_of(expiry) == 1
+    assert await bench.members(key) == {"user-2"}
+
+
+async def test_who_was_passed_by_does_not_wait_for_a_lull(bench: Bench) -> None:
+    """The first was in hand when its time came, and others fall due without an end."""
+    await bench.users(20)
+    key = await bench.segment("s")
+    for number in range(1, 21):
+        await members(bench, key, number, number, number)
+    expiry = Expiry(bench.clock)
+    bench.passes(seconds=2)
+    async with bench.sql.transaction():
+        await bench.sql.execute("select from memberships where user_key = 1 for update")
+        assert await expiry.turn(bench.session) == 1
+    late = timedelta(0)
+    while "user-1" in await bench.members(key):
+        bench.passes(seconds=1)
+        late += timedelta(seconds=1)
+        assert await expiry.turn(bench.session)
+        assert late <= AGAIN + timedelta(seconds=2)
+
+
+async def test_one_that_fails_again_waits_longer(bench: Bench) -> None:
+    await bench.users(1)
+    key = await bench.segment("s")
+    await members(bench, key, 1, 1, 1)
+    await refuse(bench, 1)
+    bench.passes(seconds=2)
+    expiry = Expiry(bench.clock)
+    waits = []
+    for _ in range(6):
+        await bench.all_of(expiry)
+        retry_at = await bench.sql.fetchval("select retry_at from expiry_held")
+        waits.append((retry_at - bench.now).total_seconds())
+        bench.now = retry_at
+    assert waits == [min(HELD_SECONDS * 2**number, HELD_SECONDS_MAX) for number in range(6)]
+
+
+async def test_what_is_no_expiry_any_more_is_held_back_no_longer(bench: Bench) -> None:
+    await bench.users(2)
+    key = await bench.segment("s")
+    await members(bench, key, 1, 2, 1)
+    await refuse(bench, 1)
+    bench.passes(seconds=2)
+    await bench.all_of(Expiry(bench.clock))
+    await bench.sql.execute("update memberships set expires_at = null")
+    await bench.all_of(Retention(bench.clock, timedelta(days=7), timedelta(days=365)))
+    assert await bench.sql.fetchval("select count(*) from expiry_held") == 0
+
+
+async def test_within_two_seconds_and_after_an_outage(settings: Settings, topics: list[str]) -> None:
+    """What fell due while no worker was up ends as soon as one is; then a thousand a second, each in time."""
+    async with line(settings) as outside:
+        connection = await asyncpg.connect(settings.database_url.get_secret_value())
+        count = DUE_PER_SECOND * DUE_SECONDS
+        await connection.execute(
+            "insert into users (user_id, registered_at)"
+            " select 'user-' || n, now() from generate_series(1, $1::integer) n",
+            count,
+        )
+        for name in ("missed", "due"):
+            await connection.execute(
+                "insert into segments (segment, segment_id, salt, created_at, updated_at)"
+                " values ($1, gen_random_uuid(), gen_random_uuid(), now(), now())",
+                name,
+            )
+        now = datetime.now(UTC)
+        await connection.execute(ADD, 1, now, now - timedelta(days=3), 1, count)
+        async with working(settings):
+            await outside.until(lambda said: len(said) >= count)
+            begins = datetime.now(UTC) + timedelta(seconds=1)
+            await connection.execute(
+                "insert into memberships (user_key, segment_key, included, origin, since, expires_at)"
+                " select n, 2, true, 'command', now(), $1::timestamptz + n * interval '1 ms'"
+                " from generate_series(1, $2::integer) n",
+                begins,
+                count,
+            )
+            said = await outside.until(lambda said: len(said) >= 2 * count)
+        await connection.close()
+    assert {one.data["exited"][0]["segment"] for one in said[:count]} == {"missed"}
+    late = [
+        datetime.fromisoformat(one.event["time"]) - begins - int(one.data["user_id"].rpartition("-")[2]) * MILLISECOND
+        for one in said[count:]
+    ]
+    assert timedelta(0) <= min(late) <= max(late) <= timedelta(seconds=LATE_SECONDS_MAX)
+    assert await rows(settings, "select from memberships") == []
+
+
+MILLISECOND = timedelta(milliseconds=1)

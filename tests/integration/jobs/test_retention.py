@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import asyncpg
 import isodate
+import pytest
 
 from tests.integration.jobs.conftest import START, Bench
+from worker.errors import Hindered
 from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
 
@@ -78,3 +81,43 @@ async def test_finished_rollouts_are_forgotten(bench: Bench) -> None:
     bench.passes(days=2)
     await bench.all_of(retention(bench))
     assert await bench.sql.fetchval("select count(*) from rollouts") == 0
+
+
+@pytest.fixture
+async def old(bench: Bench) -> Bench:
+    """January 2020 is old, published and reported."""
+    bench.now = datetime(2020, 1, 15, tzinfo=UTC)
+    await bench.all_of(retention(bench))
+    await journal(bench, 1, bench.now)
+    await bench.sql.execute("update relay set published_sequence = 1")
+    await bench.sql.execute("insert into reports values ('2020-01-01', now())")
+    bench.now = datetime(2020, 4, 2, tzinfo=UTC)
+    return bench
+
+
+async def test_a_month_stays_until_its_last_row_is_published(old: Bench) -> None:
+    await journal(old, 2, datetime(2020, 1, 31, tzinfo=UTC))
+    await old.all_of(retention(old))
+    assert "journal_202001" in await months(old)
+
+
+async def test_a_report_that_is_not_published_is_none(old: Bench) -> None:
+    await old.sql.execute("update reports set published_at = null")
+    await old.all_of(retention(old))
+    assert "journal_202001" in await months(old)
+
+
+async def test_who_reads_the_journal_for_long_holds_up_retention_alone(old: Bench) -> None:
+    """It gives up soon, so that nobody has to queue behind it, and is tried again."""
+    other = await asyncpg.connect(old.settings.database_url.get_secret_value())
+    async with old.sql.transaction():
+        await old.sql.execute("select count(*) from journal")
+        with pytest.raises(Hindered):
+            await old.all_of(retention(old))
+        await other.execute(
+            "insert into journal (sequence, time, type) values (2, now(), 'segment.created')", timeout=5
+        )
+        assert "journal_202001" in await months(old)
+    await old.all_of(retention(old))
+    assert "journal_202001" not in await months(old)
+    await other.close()
