@@ -92,7 +92,7 @@ class Session:
         self._url, self._address, self._name = url, address, name
         self._statement_seconds_max, self._beat = statement_seconds_max, beat
         self._connection: asyncpg.Connection[Record] | None = None
-        self._pinned = False
+        self._pinned = self._in_transaction = False
 
     async def pin(self, idle_seconds_max: int) -> None:
         """This connection or none from now on, as it holds a lock; the server ends it when it is idle for so long."""
@@ -105,6 +105,8 @@ class Session:
             return
         if self._pinned:
             raise Unavailable(f"PostgreSQL at {self._address}: the session that held the lock has ended")
+        if self._in_transaction:  # on another connection the rest of it would be committed by itself
+            raise Unavailable(f"PostgreSQL at {self._address}: the session has ended in a transaction")
         self.drop()
         with self._translated():
             self._connection = await asyncpg.connect(
@@ -167,11 +169,14 @@ class Session:
         transaction = connection.transaction(isolation="repeatable_read" if is_snapshot else None, readonly=is_snapshot)
         with self._translated():
             await transaction.start()
+        self._in_transaction = True
         try:
             yield
         except BaseException:
             await self._rollback(transaction)
             raise
+        finally:
+            self._in_transaction = False
         try:
             with self._translated():
                 await transaction.commit()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import UTC, datetime
+
 import asyncpg
 import pytest
 
 from tests.support.events import rows
 from tests.support.line import Line, line, working
+from worker.database import Database
+from worker.errors import Unavailable
 from worker.settings import Settings
 
 PASSING = {
@@ -116,6 +121,23 @@ async def test_the_backend_ends(settings: Settings, topics: list[str], is_deferr
         async with working(settings):
             await _hold_all_applied(outside, sent)
     assert await rows(settings, "select last_value >= 3 as tried from tries") == [{"tried": True}]
+
+
+async def test_a_session_that_ends_between_statements_leaves_nothing(settings: Settings) -> None:
+    """The driver has noticed its end; the rest of the transaction must not go to another connection, by itself."""
+    session = Database(settings).session("test")
+    now = datetime.now(UTC)
+    with pytest.raises(Unavailable, match="ended in a transaction"):
+        async with session.transaction():
+            await session.fetch("users_register", ["a"], now)
+            assert session._connection is not None
+            with contextlib.suppress(asyncpg.PostgresError):
+                await session._connection.execute("select pg_terminate_backend(pg_backend_pid())")
+            await session.fetch("users_register", ["b"], now)
+    assert await rows(settings, "select from users") == []
+    await session.fetch("users_register", ["c"], now)
+    assert await rows(settings, "select user_id from users") == [{"user_id": "c"}]
+    await session.close()
 
 
 async def _send(outside: Line) -> list[tuple[str, str]]:
