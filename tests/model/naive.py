@@ -60,7 +60,7 @@ class Model:
     deleted: dict[str, datetime] = field(default_factory=dict)
     members: dict[tuple[str, str], Member] = field(default_factory=dict)
     ended_early: Counter[str] = field(default_factory=Counter)
-    names: set[tuple[str, str]] = field(default_factory=set)
+    names: dict[tuple[str, str], datetime] = field(default_factory=dict)
     created: Counter[str] = field(default_factory=Counter)
 
     def apply(self, command: dict[str, Any], now: datetime) -> list[Event]:
@@ -68,7 +68,7 @@ class Model:
         name = (command["source"], command["id"])
         if name in self.names:
             return []
-        self.names.add(name)
+        self.names[name] = now
         method = getattr(self, "_" + command["type"].replace(".", "_"))
         events: list[Event] = method(command["id"], command["data"], now)
         return events
@@ -233,6 +233,10 @@ class Model:
             exited.setdefault((user, "expiry" if early else "segment_deleted"), []).append(generation)
         places = sorted(exited.keys() | renewed.keys())
         return [self._changed(None, *p, exited=exited.get(p, []), renewed=renewed.get(p, [])) for p in places]
+
+    def forget_names(self, before: datetime) -> None:
+        """What was decided before is no duplicate any more."""
+        self.names = {name: at for name, at in self.names.items() if at >= before}
 
     def _changed(
         self,

@@ -75,6 +75,23 @@ class Sweep:
     """The memberships of deleted segments are ended."""
 
 
+@dataclass(frozen=True)
+class Retain:
+    """Retention runs: names of old commands are forgotten."""
+
+
+@dataclass(frozen=True)
+class Meet:
+    """A batch and the named jobs at the same time, the jobs in as many processes as there are lists of them.
+
+    `ends`: after how many of its steps the session of the batch, and of each process, comes to a sudden end.
+    """
+
+    records: list[Sent | Garbage]
+    leaders: list[list[str]]
+    ends: list[int | None]
+
+
 users = st.sampled_from(USERS)
 segments = st.sampled_from(SEGMENTS)
 expiries = st.none() | st.integers(1, 12).map(lambda tens: START + timedelta(seconds=10 * tens))
@@ -129,17 +146,27 @@ KINDS: dict[str, st.SearchStrategy[Sent | Garbage]] = {
 # sampled_from keeps repeated elements, one_of would count each strategy once
 WEIGHTED = ["change"] * 16 + ["register", "forget", "create", "update", "update", "delete", "garbage"]
 records = st.sampled_from(WEIGHTED).flatmap(KINDS.__getitem__)
-STEPS: dict[str, st.SearchStrategy[Deliver | Pass | Sweep | RollOut | Expire]] = {
+JOBS = ["roll out", "expire", "sweep"]
+meetings = st.builds(
+    Meet,
+    st.lists(records, min_size=1, max_size=8),
+    st.lists(st.lists(st.sampled_from(JOBS), min_size=1, max_size=3), min_size=1, max_size=2),
+    st.lists(st.none() | st.integers(0, 8), min_size=3, max_size=3),
+)
+STEPS: dict[str, st.SearchStrategy[Deliver | Pass | Sweep | RollOut | Expire | Retain | Meet]] = {
     "deliver": st.builds(Deliver, st.lists(records, min_size=3, max_size=12), st.booleans()),
     "pass": st.builds(Pass, st.sampled_from([5, 10, 25, 60])),
     "sweep": st.just(Sweep()),
     "roll out": st.builds(RollOut, st.integers(1, 4)),
     "expire": st.just(Expire()),
+    "retain": st.just(Retain()),
+    "meet": meetings,
 }
-steps = st.sampled_from(["deliver"] * 4 + ["pass"] * 3 + ["roll out"] * 2 + ["expire", "sweep"]).flatmap(
-    STEPS.__getitem__
-)
+OFTEN = ["deliver"] * 4 + ["pass"] * 3 + ["meet"] * 3 + ["roll out"] * 2 + ["expire", "sweep", "retain"]
+steps = st.sampled_from(OFTEN).flatmap(STEPS.__getitem__)
+END = [RollOut(1_000), Expire(), Sweep()]
+"""After it nothing is left for the jobs to do."""
 everyone: list[Sent | Garbage] = [Sent(f"make {name}", "segment.create", {"segment": name}) for name in SEGMENTS]
 everyone += [Sent(f"know {name}", "user.register", {"user_id": name}) for name in USERS]
 beginning = Deliver(everyone, together=True)
-stories = st.lists(steps, min_size=6, max_size=14).map(lambda story: [beginning, *story])
+stories = st.lists(steps, min_size=6, max_size=14).map(lambda story: [beginning, *story, *END])

@@ -13,11 +13,27 @@ from hypothesis import HealthCheck, given, note
 from hypothesis import strategies as st
 
 from tests.model.compare import by_key, ordered, replayed
+from tests.model.follow import follow
 from tests.model.naive import Event, Model
-from tests.model.strategies import SEGMENTS, USERS, Deliver, Expire, Garbage, Pass, RollOut, Sent, Sweep, stories
-from tests.model.world import SOURCE, World
+from tests.model.strategies import (
+    SEGMENTS,
+    USERS,
+    Deliver,
+    Expire,
+    Garbage,
+    Meet,
+    Pass,
+    Retain,
+    RollOut,
+    Sent,
+    Sweep,
+    stories,
+)
+from tests.model.world import SOURCE, WINDOW, World
 from worker.settings import Settings
 
+PHASES = [hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate]
+"""What meets at the same time does not always meet alike, so that shrinking leads nowhere."""
 EMPTY = """
 truncate users, segments, memberships, journal, inbox, positions, deletions, rollouts, expiry_held
 restart identity cascade;
@@ -30,7 +46,7 @@ def test_the_worker_does_what_the_model_does(settings: Settings, users: str) -> 
     worker_settings = settings.model_copy(update={"users": users})
     with asyncio.Runner() as runner:
 
-        @hypothesis.settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+        @hypothesis.settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
         @given(stories, st.data())
         def hold(story: list[Any], data: st.DataObject) -> None:
             runner.run(_tell(worker_settings, story, data))
@@ -46,6 +62,9 @@ async def _tell(worker_settings: Settings, story: list[Any], data: st.DataObject
         async with World(worker_settings) as world:
             model = Model(world.reader.salts, "admitted" if worker_settings.users == "any" else "refused")
             for step in story:
+                if isinstance(step, Meet):
+                    everything += await _meet(world, model, step)
+                    continue
                 actual, expected = await _step(connection, world, model, step)
                 everything += actual
                 _hold_events(step, actual, expected)
@@ -66,6 +85,10 @@ async def _step(
         case Sweep():
             await world.sweep()
             return await world.events(), model.sweep_deleted()
+        case Retain():
+            await world.retain()
+            model.forget_names(world.now - WINDOW)
+            return await world.events(), []
         case Expire():
             await world.expire()
             return await world.events(), model.expire(world.now)
@@ -75,6 +98,30 @@ async def _step(
             return await _deliver(world, model, records, together=together)
         case _:
             raise AssertionError(step)
+
+
+async def _meet(world: World, model: Model, step: Meet) -> list[Event]:
+    """What came first is in the journal; the model follows it."""
+    pairs = _paired(world, step.records)
+    await world.meet([received for _, _, received in pairs], step)
+    events = await world.events()
+    note(f"{step}\n  actual: {events}")
+    commands: dict[str, dict[str, Any]] = {}
+    for record, _, _ in pairs:
+        if isinstance(record, Sent) and (SOURCE, record.id) not in model.names:
+            commands.setdefault(record.id, vars(record) | {"source": SOURCE})
+    readable = [event for event in events if event["type"] != "command.rejected" or event["causation"] in commands]
+    follow(model, [(event, world.now) for event in readable], commands)
+    assert all((SOURCE, command) in model.names for command in commands)
+    codes = [event["data"]["code"] for event in events if event not in readable]
+    assert sorted(codes) == sorted(record.code for record, _, _ in pairs if isinstance(record, Garbage))
+    return events
+
+
+def _paired(world: World, sent: list[Sent | Garbage]) -> list[Any]:
+    """Segment commands first, then each partition's records in order, as the line has them in a batch."""
+    pairs = [(record, *world.received(record)) for record in sent]
+    return sorted(pairs, key=lambda pair: (pair[1].value != "segment-commands", pair[2].partition, pair[2].offset))
 
 
 async def _roll_out(
@@ -97,10 +144,9 @@ async def _deliver(
     world: World, model: Model, sent: list[Sent | Garbage], *, together: bool
 ) -> tuple[list[Event], list[Event]]:
     """The batch has the segment commands first, then each partition's records in order; so has the model."""
-    pairs = [(record, *world.received(record)) for record in sent]
+    pairs = _paired(world, sent)
     if any(topic.value == "segment-commands" for _, topic, _ in pairs):
         together = True  # as the line does it
-    pairs.sort(key=lambda pair: (pair[1].value != "segment-commands", pair[2].partition, pair[2].offset))
     if not together and _shares_a_name(pairs):
         together = True  # which of two at the same time comes first is open
     await world.deliver([received for _, _, received in pairs], together=together)

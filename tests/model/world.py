@@ -11,26 +11,34 @@ from uuid import uuid4
 from zlib import crc32
 
 import asyncpg
+import pytest
 
 from schemas.commands import COMMANDS
 from schemas.decode import decode
 from schemas.producer import new_command
 from schemas.topics import Topic, topic_name
 from tests.model.compare import Reader
+from tests.model.mortal import Mortal
 from tests.model.naive import Event
-from tests.model.strategies import START, Garbage, Sent
+from tests.model.strategies import START, Garbage, Meet, Sent
 from worker.apply import Applier, Outcome
 from worker.batch import Batch, Received, Span
 from worker.database import Database
 from worker.encode import Encoder
+from worker.errors import Fenced, Unavailable
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
+from worker.jobs.job import Job
+from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
 from worker.settings import Settings
 
 PARTITIONS = 2
 SOURCE = "/story"
 BYTES_MAX = 65_536
+WINDOW = timedelta(seconds=60)
+"""So long commands' names are remembered."""
+TURNS_MAX = 50
 
 
 @dataclass
@@ -40,19 +48,19 @@ class World:
     settings: Settings
     now: datetime = START
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
+    epoch: int = 0
     sequence: int = 0
     reader: Reader = field(default_factory=Reader)
 
     async def __aenter__(self) -> World:
         database = Database(self.settings)
-        self.sessions = [database.session(f"lane {number}") for number in range(PARTITIONS)]
+        self.sessions = [Mortal.of(database, f"lane {number}") for number in range(PARTITIONS)]
+        self.leading = [Mortal.of(database, f"leader {number}") for number in range(2)]
         self.appliers = [
             Applier(session, self.settings, clock=lambda: self.now, new_uuid=uuid4) for session in self.sessions
         ]
-        self.deletion, self.expiry = Deletion(lambda: self.now), Expiry(lambda: self.now)
-        self.rollout = Rollout(lambda: self.now)
-        self.rollout._size.rows = 2
-        self.rollout._size._rows_max = 2
+        self.rollout, self.expiry, self.deletion = self._jobs()
+        self.retention = Retention(lambda: self.now, WINDOW, timedelta(days=365))
         self.looking = database.session("looking")
         self.encoder = Encoder(self.looking, self.settings, "test")
         prefix = self.settings.topic_prefix
@@ -67,8 +75,14 @@ class World:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for session in (*self.sessions, self.looking):
+        for session in (*self.sessions, *self.leading, self.looking):
             await session.close()
+
+    def _jobs(self) -> tuple[Rollout, Expiry, Deletion]:
+        """As a process makes them that is elected; rollouts take two users a turn."""
+        rollout = Rollout(lambda: self.now)
+        rollout._size.rows = rollout._size._rows_max = 2
+        return rollout, Expiry(lambda: self.now), Deletion(lambda: self.now)
 
     def received(self, record: Sent | Garbage) -> tuple[Topic, Received]:
         """The record as it comes from Kafka, at the end of its partition."""
@@ -89,10 +103,61 @@ class World:
     async def deliver(self, records: Sequence[Received], *, together: bool) -> list[Outcome]:
         """Apply them as one batch, or each partition's at the same time as the others'."""
         if together:
-            return [await self.appliers[0].apply(_batch(records))]
+            return [await self.appliers[0].apply(_batch(records, self.epoch))]
         shares = [[record for record in records if record.partition == lane] for lane in range(PARTITIONS)]
-        applying = [applier.apply(_batch(share)) for applier, share in zip(self.appliers, shares, strict=True) if share]
+        applying = [
+            applier.apply(_batch(share, self.epoch))
+            for applier, share in zip(self.appliers, shares, strict=True)
+            if share
+        ]
         return list(await asyncio.gather(*applying))
+
+    async def meet(self, records: Sequence[Received], meeting: Meet) -> None:
+        """Apply a batch beside jobs, with the ends that are foreseen."""
+        for session, end in zip((self.sessions[0], *self.leading), meeting.ends, strict=True):
+            session.ends_after = end
+        sides = [self._lead(*side) for side in zip(self.leading, meeting.leaders, strict=False)]
+        await asyncio.gather(self._deliver_once(records), *sides)
+        for session in (self.sessions[0], *self.leading):
+            session.ends_after = None
+
+    async def _deliver_once(self, records: Sequence[Received]) -> None:
+        """As a lane does it; where nobody knows whether it was, the next owner reads the positions, and finds out."""
+        batch = _batch(records, self.epoch)
+        try:
+            await self.appliers[0].apply(batch)
+        except Fenced:
+            topics, partitions = [span.topic for span in batch.spans], [span.partition for span in batch.spans]
+            rows = await self.sessions[1].fetch("positions_acquire", *zip(*sorted(self.offsets), strict=True))
+            self.epoch += 1
+            at = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+            assert {row["epoch"] for row in rows} == {self.epoch}
+            with pytest.raises(Fenced):
+                await self.appliers[0].apply(batch)
+            undone = [record for record in records if record.offset >= at[record.topic, record.partition]]
+            assert len(undone) in (0, len(records)), (topics, partitions)
+            if undone:
+                await self.appliers[1].apply(_batch(undone, self.epoch))
+
+    async def _lead(self, session: Mortal, names: Sequence[str]) -> None:
+        """Turns of these jobs; where the session ends, another process goes on."""
+        for name in names:
+            job = self._job(name)
+            for _ in range(TURNS_MAX):
+                try:
+                    if await job.turn(session) is None:
+                        break
+                except Unavailable:
+                    job = self._job(name)
+
+    def _job(self, name: str) -> Job:
+        rollout, expiry, deletion = self._jobs()
+        return {"roll out": rollout, "expire": expiry, "sweep": deletion}[name]
+
+    async def retain(self) -> None:
+        """Forget old names."""
+        while await self.retention.turn(self.looking) is not None:
+            pass
 
     async def sweep(self) -> None:
         """End the memberships of deleted segments, as far as there are any."""
@@ -139,12 +204,12 @@ def _item(segment: str, until: datetime | None) -> Any:
     return segment if until is None else {"segment": segment, "expires_at": until.isoformat()}
 
 
-def _batch(records: Sequence[Received]) -> Batch:
+def _batch(records: Sequence[Received], epoch: int) -> Batch:
     ordered = sorted(records, key=lambda record: (not record.topic.endswith("segment-commands"), record[:3]))
     begins: dict[tuple[str, int], int] = {}
     ends: dict[tuple[str, int], int] = {}
     for record in ordered:
         begins.setdefault((record.topic, record.partition), record.offset)
         ends[record.topic, record.partition] = record.offset + 1
-    spans = tuple(Span(*place, 0, begins[place], ends[place]) for place in sorted(begins))
+    spans = tuple(Span(*place, epoch, begins[place], ends[place]) for place in sorted(begins))
     return Batch(tuple(ordered), spans)

@@ -9,15 +9,15 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from tests.model.compare import Reader, ordered, replayed
-from tests.model.naive import Event, Member, Model
+from tests.model.compare import Reader, replayed
+from tests.model.follow import Timed, follow
+from tests.model.naive import Event, Model
 from tests.support.line import SOURCE, Line, Said
 from worker.settings import Settings
 
@@ -110,90 +110,20 @@ def _hold_order_of_keys(journaled: Sequence[Said], commands: Sequence[Command]) 
 def _follow(journaled: Sequence[Said], by_id: dict[str, Command]) -> tuple[Model, list[Event]]:
     reader = Reader()
     model = Model(reader.salts)
-    events: list[Event] = []
-    waiting: dict[str, list[Event]] = {}
-    for number, one in enumerate(journaled):
+    timed: list[Timed] = []
+    for one in journaled:
         value = _bytes(one)
         reader.learn([value])
         event = reader.read(value, one.key)
-        if event["type"] == "command.rejected" and one.cause not in by_id:
-            continue
-        events.append(event)
-        if one.cause is None:
-            if _is_noted_by_command(event, journaled[number + 1 : number + 2], model, by_id):
-                waiting.setdefault(event["key"], []).append(event)
-            else:
-                _follow_system(event, model, datetime.fromisoformat(one.event["time"]))
-            continue
-        command = by_id[one.cause]
-        expected = model.apply(vars_of(command), datetime.fromisoformat(one.event["time"]))
-        actual = [*waiting.pop(event["key"], []), event]
-        assert list(map(ordered, actual)) == list(map(ordered, expected)), command
-    assert not waiting
-    return model, events
+        if event["type"] != "command.rejected" or one.cause in by_id:
+            timed.append((event, datetime.fromisoformat(one.event["time"])))
+    follow(model, timed, {id_: vars_of(command) for id_, command in by_id.items()})
+    return model, [event for event, _ in timed]
 
 
 def vars_of(command: Command) -> dict[str, Any]:
     """The command in the model's form."""
     return {"source": SOURCE, "id": command.id, "type": command.type, "data": command.data}
-
-
-def _is_noted_by_command(event: Event, following: Sequence[Said], model: Model, by_id: dict[str, Command]) -> bool:
-    """Whether the command that comes next has noted this expiry; the job's own are followed by anything."""
-    if event["data"].get("reason") != "expiry" or not following or following[0].cause not in by_id:
-        return False
-    (after,) = following
-    command = by_id[str(after.cause)]
-    if command.key != event["key"]:
-        return False
-    expected = deepcopy(model).apply(vars_of(command), datetime.fromisoformat(after.event["time"]))
-    return len(expected) == 2 and ordered(expected[0]) == ordered(event)
-
-
-def _follow_system(event: Event, model: Model, time: datetime) -> None:
-    """Expiry, deletion or a rollout has ended or begun memberships, or has come to its end."""
-    if event["type"] == "segment.populated":
-        _hold_end(event, model)
-        return
-    user, reason = event["key"], event["data"]["reason"]
-    for item in event["data"]["exited"]:
-        row = model.members.pop((user, item["segment_id"]))
-        assert row.included
-        assert reason != "expiry" or row.is_over(time)
-        if reason == "rollout":
-            assert row.origin == "rollout"
-            assert not model.is_inside(item["segment_id"], user)
-            model.rollouts[item["segment_id"]].counts["exited"] += 1
-    for item in event["data"]["entered"]:
-        assert reason == "rollout"
-        assert (user, item["segment_id"]) not in model.members
-        assert model.is_inside(item["segment_id"], user)
-        model.members[user, item["segment_id"]] = Member(True, None, time, "rollout")
-        model.rollouts[item["segment_id"]].counts["entered"] += 1
-
-
-def _hold_end(event: Event, model: Model) -> None:
-    generation = event["data"]["segment_id"]
-    members = {user: row for (user, place), row in model.members.items() if place == generation}
-    if event["data"]["cause"] == "rollout":
-        rollout = model.rollouts.pop(generation)
-        assert event["data"]["percent"] == rollout.percent
-        assert {name: event["data"][name] for name in ("entered", "exited")} == {
-            name: rollout.counts[name] for name in ("entered", "exited")
-        }
-        _hold_percent(generation, members, model)
-        return
-    assert not [row for row in members.values() if row.included]
-    for user in members:
-        del model.members[user, generation]
-
-
-def _hold_percent(generation: str, members: dict[str, Member], model: Model) -> None:
-    """A user is inside by the formula, unless a command has said otherwise."""
-    for user in model.users:
-        row = members.get(user)
-        if row is None or row.origin == "rollout":
-            assert (row is not None) == model.is_inside(generation, user), (generation, user)
 
 
 def _bytes(one: Said) -> bytes:

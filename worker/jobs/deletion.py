@@ -34,7 +34,8 @@ class Deletion(Job):
         walk = await session.fetch("deletion_begin")
         if not walk:
             return None
-        segment_keys, block = [row["segment_key"] for row in walk], walk[0]["next_block"]
+        segment_keys = [row["segment_key"] for row in walk]
+        block = min(row["next_block"] for row in walk)  # two leaders may have begun it with different segments
         if block >= (await session.row("memberships_blocks"))["blocks"]:
             await self._finish(session, segment_keys)
             return 0

@@ -1,0 +1,129 @@
+"""The naive model, taken along a journal: commands as it does them itself, jobs as far as they were allowed to go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from tests.model.compare import ordered
+from tests.model.naive import Event, Member, Model
+
+Timed = tuple[Event, datetime]
+NOTED = ("expiry", "user_registered")
+"""Reasons of what a command may have to say before its own event."""
+
+
+def follow(model: Model, events: Sequence[Timed], commands: Mapping[str, dict[str, Any]]) -> None:
+    """Hold the events, in the journal's order, against the model, which is then where they lead to.
+
+    `commands` by their ids; events of unreadable records are left out by the caller.
+    """
+    noted: dict[str, list[Event]] = {}
+    for number, (event, time) in enumerate(events):
+        if event["causation"] is None:
+            if _is_noted_by_command(event, events[number:], model, commands):
+                noted.setdefault(event["key"], []).append(event)
+            else:
+                _follow_job(event, model, time)
+            continue
+        command = commands[event["causation"]]
+        expected = model.apply(command, time)
+        actual = [*noted.pop(event["key"], []), event]
+        assert list(map(ordered, actual)) == list(map(ordered, expected)), command
+    assert not noted
+
+
+def _is_noted_by_command(
+    event: Event, events: Sequence[Timed], model: Model, commands: Mapping[str, dict[str, Any]]
+) -> bool:
+    """Whether the key's next event is of a command that says this one, the first of the events, before its own."""
+    if event["data"].get("reason") not in NOTED:
+        return False
+    after = next(_of_key_at_once(event, events), None)
+    if after is None or after[0]["causation"] not in commands:
+        return False
+    expected = deepcopy(model).apply(commands[after[0]["causation"]], after[1])
+    return len(expected) == 2 and ordered(expected[0]) == ordered(event)
+
+
+def _of_key_at_once(event: Event, events: Sequence[Timed]) -> Iterator[Timed]:
+    """The key's other events that may be of the same transaction and the same kind of command."""
+    for other, time in events[1:]:
+        if time != events[0][1] or other["type"].startswith("segment."):
+            return
+        if other["key"] == event["key"]:
+            yield other, time
+
+
+def _follow_job(event: Event, model: Model, time: datetime) -> None:
+    """Expiry, deletion or a rollout has ended or begun memberships, or has come to its end."""
+    if event["type"] == "segment.populated":
+        _hold_end(event, model)
+        return
+    user, reason, data = event["key"], event["data"]["reason"], event["data"]
+    assert user in model.users
+    assert data["exited"] or data["entered"] or data["renewed"]
+    for item in data["exited"]:
+        _follow_exit(model, user, item["segment_id"], reason, time)
+    for item in data["entered"]:
+        generation = item["segment_id"]
+        assert reason == "rollout"
+        assert item["expires_at"] is None
+        assert (user, generation) not in model.members
+        assert model.is_inside(generation, user)
+        model.members[user, generation] = Member(True, None, time, "rollout")
+        model.rollouts[generation].counts["entered"] += 1
+    for item in data["renewed"]:
+        row = model.members[user, item["segment_id"]]
+        assert (reason, item["expires_at"]) == ("expiry", None)
+        assert row.included
+        assert row.is_over(time)
+        assert model.is_inside(item["segment_id"], user)
+        model.members[user, item["segment_id"]] = replace(row, expires_at=None, origin="rollout")
+
+
+def _follow_exit(model: Model, user: str, generation: str, reason: str, time: datetime) -> None:
+    row = model.members.pop((user, generation))
+    deleted_at = model.deleted.get(generation)
+    assert row.included
+    match reason:
+        case "expiry":
+            assert row.is_over(time if deleted_at is None else deleted_at)
+            assert not model.is_inside(generation, user)
+        case "segment_deleted":
+            assert deleted_at is not None
+            assert not row.is_over(deleted_at)
+            model.ended_early[generation] += 1
+        case _:
+            assert reason == "rollout"
+            assert row.origin == "rollout"
+            assert not model.is_inside(generation, user)
+            assert model.rollouts[generation].on_decrease == "release"
+            model.rollouts[generation].counts["exited"] += 1
+
+
+def _hold_end(event: Event, model: Model) -> None:
+    generation, data = event["data"]["segment_id"], event["data"]
+    if data["cause"] == "rollout":
+        rollout = model.rollouts.pop(generation)
+        assert data["percent"] == rollout.percent
+        assert (data["entered"], data["exited"]) == (rollout.counts["entered"], rollout.counts["exited"])
+        _hold_percent(generation, model, is_released=rollout.on_decrease == "release")
+        return
+    del model.deleted[generation]
+    assert (data["entered"], data["exited"]) == (0, model.ended_early.pop(generation, 0))
+    for place in [place for place in model.members if place[1] == generation]:
+        assert not model.members.pop(place).included
+
+
+def _hold_percent(generation: str, model: Model, *, is_released: bool) -> None:
+    """A user is inside by the formula, unless a command has said otherwise."""
+    for user in model.users:
+        row = model.members.get((user, generation))
+        if model.is_inside(generation, user):
+            assert row is not None, (generation, user)
+        elif is_released:
+            assert row is None or row.origin == "command", (generation, user)
