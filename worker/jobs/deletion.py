@@ -15,7 +15,7 @@ from worker.database import Session
 from worker.jobs.job import ChunkSize, Job
 
 BLOCKS_MIN, BLOCKS_MAX = 8, 1_024
-"""Blocks in one chunk; a block holds at most some 110 memberships."""
+"""Blocks in one chunk; a block holds at most some 130 memberships."""
 
 
 class Deletion(Job):
