@@ -30,9 +30,9 @@ class Mortal(Session):
         return await super().fetch(name, *arguments)
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
+    async def transaction(self, *, is_snapshot: bool = False) -> AsyncIterator[None]:
         """… of which COMMIT, or its answer, may get lost."""
-        async with super().transaction():
+        async with super().transaction(is_snapshot=is_snapshot):
             yield
             if self._is_over():
                 await self._end()
