@@ -63,4 +63,4 @@ lock: $(STAMP) ## resolve the requirements anew
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --all-extras pyproject.toml -o requirements/dev.txt --custom-compile-command "make lock"
 
 clean: ## delete the virtual environment and caches
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info tests/asyncapi/node_modules tests/browser/node_modules demo-report

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from worker import journal, metrics
@@ -77,6 +77,9 @@ class Reporter(Elected):
         """Report after report, until told to stop."""
         metrics.REPORTS_LEAD.set(1)
         try:
+            now = self._clock()
+            await session.fetch("jobs_scheduled", [JOB], now)
+            await session.fetch("job_due", JOB, self._due_after(now))
             await self._until_stopped(self.leading(self._check_storage()))
             with ticking({self.name: (LOOK_SECONDS, self._look.set)}):
                 while not self.stopping.is_set():
@@ -91,6 +94,11 @@ class Reporter(Elected):
             log.info("a report is left to the next leader")
         finally:
             metrics.REPORTS_LEAD.set(0)
+
+    def _due_after(self, now: datetime) -> datetime:
+        """When the next month's end brings a report."""
+        month = Month.of(now - self._delay)
+        return month.ends + self._delay
 
     async def _overdue(self, session: Session) -> Record:
         return await session.row("report_overdue", self._clock(), self._delay)
@@ -174,7 +182,7 @@ class Reporter(Elected):
                 now,
             )
             await journal.append(session, _rows("report.published", detail, askers or [None]), now)
-            await session.fetch("job_finished", JOB, now, 1, None, now + timedelta(seconds=LOOK_SECONDS))
+            await session.fetch("job_finished", JOB, now, 1, None, self._due_after(now))
         metrics.REPORTS.labels("published").inc()
         log.info("report published", month=str(month), rows=edition.rows, bytes=edition.bytes, link=edition.link)
 
@@ -198,7 +206,8 @@ class Reporter(Elected):
             if isinstance(error, DocumentLost):
                 await session.fetch("report_forget_document", month.first_day, error.document_id)
             await journal.append(session, _rows("report.failed", detail, to_tell), now)
-            await session.fetch("job_finished", JOB, now, 0, str(error), retry_at)
+            next_at = min(self._due_after(now), retry_at) if retry_at else self._due_after(now)
+            await session.fetch("job_finished", JOB, now, 0, str(error), next_at)
         metrics.REPORTS.labels("failed").inc()
         log.error("report failed", month=str(month), code=error.code, error=str(error), retry_at=str(retry_at))
 

@@ -1,8 +1,8 @@
--- returns every job's last or current run, and every rollout and deletion with how far it is, in the unit given
+-- returns every job's last or current run, and every rollout, deletion and report in hand with how far it is, in the unit given
 select 'job' as kind, r.job as name, r.started_at, r.finished_at, r.outcome, r.error, r.failures, r.done,
     case when r.job = 'expiry' and r.started_at is not null and r.finished_at is null
         then r.done + (select count(*) from memberships m where m.expires_at <= $1) end as total,
-    case when r.job = 'retention' then 'names' else 'memberships' end as unit, r.next_at
+    case r.job when 'retention' then 'names' when 'reports' then 'reports' else 'memberships' end as unit, r.next_at
 from job_runs r
 union all
 select 'rollout', s.segment || ' ' || r.percent || ' %', r.requested_at, r.finished_at,
@@ -21,4 +21,9 @@ select 'deletion', s.segment, d.deleted_at, null, case when d.next_block is null
     null, 0, coalesce(d.next_block, 0), pg_relation_size('memberships') / current_setting('block_size')::bigint,
     'blocks', null
 from deletions d join segments s using (segment_key)
+union all
+select 'report', to_char(r.month, 'YYYY-MM'), a.began_at, null, 'running', null, r.failures, coalesce(a.rows, 0),
+    a.rows_total, 'rows', null
+from reports r join report_attempts a on a.month = r.month and a.attempt = r.attempts
+where a.ended_at is null
 order by 1, 3, 2
