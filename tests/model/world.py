@@ -59,7 +59,7 @@ class World:
         self.appliers = [
             Applier(session, self.settings, clock=lambda: self.now, new_uuid=uuid4) for session in self.sessions
         ]
-        self.rollout, self.expiry, self.deletion = self._jobs()
+        self.rollout, self.expiry, self.deletion = self.jobs()
         self.retention = Retention(lambda: self.now, WINDOW, timedelta(days=365))
         self.looking = database.session("looking")
         self.encoder = Encoder(self.looking, self.settings, "test")
@@ -78,7 +78,7 @@ class World:
         for session in (*self.sessions, *self.leading, self.looking):
             await session.close()
 
-    def _jobs(self) -> tuple[Rollout, Expiry, Deletion]:
+    def jobs(self) -> tuple[Rollout, Expiry, Deletion]:
         """As a process makes them that is elected; rollouts take two users a turn."""
         rollout = Rollout(lambda: self.now)
         rollout._size.rows = rollout._size._rows_max = 2
@@ -151,7 +151,7 @@ class World:
                     job = self._job(name)
 
     def _job(self, name: str) -> Job:
-        rollout, expiry, deletion = self._jobs()
+        rollout, expiry, deletion = self.jobs()
         return {"roll out": rollout, "expire": expiry, "sweep": deletion}[name]
 
     async def retain(self) -> None:

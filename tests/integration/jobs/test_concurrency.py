@@ -91,6 +91,17 @@ async def test_what_is_over_goes_on(meeting: Meeting, is_job_first: bool) -> Non
     assert of_user(events, "u1")[-1] == ("expiry", [], [], ["s"])
 
 
+async def test_two_leaders_take_different_users(meeting: Meeting) -> None:
+    """Each two at most: the second waits for the first, and goes on where that has stopped."""
+    leaders = [meeting.world.jobs()[0] for _ in range(2)]
+    turns: list[Side] = [
+        lambda: leaders[0].turn(meeting.world.sessions[0]),
+        lambda: leaders[1].turn(meeting.world.sessions[1]),
+    ]
+    await meeting.of(*turns)
+    assert set(await meeting.members()) == {"u1", "u2", "u3"}
+
+
 # … and down
 
 
