@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
 
 WINDOW = timedelta(days=7)
+LOCK_SECONDS_MAX = 5
 
 
 def retention(bench: Bench) -> Retention:
@@ -113,7 +115,8 @@ async def test_who_reads_the_journal_for_long_holds_up_retention_alone(old: Benc
     async with old.sql.transaction():
         await old.sql.execute("select count(*) from journal")
         with pytest.raises(Hindered):
-            await old.all_of(retention(old))
+            async with asyncio.timeout(LOCK_SECONDS_MAX):
+                await old.all_of(retention(old))
         await other.execute(
             "insert into journal (sequence, time, type) values (2, now(), 'segment.created')", timeout=5
         )
