@@ -278,13 +278,9 @@ class Model:
 
     def _populated(self, generation: str, exited: int) -> Event:
         name = name_of(generation)
-        data = {"segment": name, "segment_id": generation, "cause": "segment_deleted", "percent": None}
-        return {
-            "type": "segment.populated",
-            "key": name,
-            "causation": None,
-            "data": data | {"entered": 0, "exited": exited},
-        }
+        data: dict[str, Any] = {"segment": name, "segment_id": generation, "percent": None, "cause": "segment_deleted"}
+        data |= {"entered": 0, "exited": exited}
+        return {"type": "segment.populated", "key": name, "causation": None, "data": data}
 
     def active(self, user: str, now: datetime) -> dict[str, tuple[str, str, datetime, datetime | None]]:
         """The user's active segments by name: generation, origin, since, expiry."""
