@@ -133,11 +133,11 @@ class App:
                 self.consumer.stopping.set()
                 self.jobs.stopping.set()
                 self.reporter.stopping.set()
-                await asyncio.wait([tasks["consume"], tasks["jobs"], tasks["reports"]])
+                await asyncio.wait([tasks["consume"], tasks["jobs"]])
                 await self.replies.settled()
                 self.relay.stopping.set()
                 self.relay.notify()
-                await asyncio.wait([tasks["relay"]])
+                await asyncio.wait([tasks["relay"], tasks["reports"]])
         except TimeoutError:
             log.warning("not everything was finished in time; nothing is lost, the next start goes on with it")
         for task in tasks.values():

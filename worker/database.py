@@ -78,9 +78,11 @@ class Database:
         parts = urlsplit(self._url)
         self.address = f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
 
-    def session(self, name: str, beat: Callable[[], None] = lambda: None) -> Session:
+    def session(
+        self, name: str, beat: Callable[[], None] = lambda: None, *, statement_seconds_max: float | None = None
+    ) -> Session:
         """A session that is not yet open; `name` shows in pg_stat_activity, `beat` is called at each statement."""
-        return Session(self._url, self.address, name, self._statement_seconds_max, beat)
+        return Session(self._url, self.address, name, statement_seconds_max or self._statement_seconds_max, beat)
 
 
 class Session:
@@ -96,8 +98,8 @@ class Session:
 
     async def pin(self, idle_seconds_max: int) -> None:
         """This connection or none from now on, as it holds a lock; the server ends it when it is idle for so long."""
-        await self.fetch("session_idle_timeout", f"{idle_seconds_max}s")
         self._pinned = True
+        await self.fetch("session_idle_timeout", f"{idle_seconds_max}s")
 
     async def open(self) -> None:
         """Connect if there is no live connection; raises Unavailable, or ConfigurationError for a refusal."""
@@ -182,7 +184,8 @@ class Session:
                 await transaction.commit()
         except Unavailable as error:
             self.drop()
-            raise CommitUnknown(str(error)) from error
+            if not is_snapshot:  # what only reads has read it all
+                raise CommitUnknown(str(error)) from error
 
     async def close(self) -> None:
         """Say good-bye to the server as far as that goes within the limit."""

@@ -13,6 +13,7 @@ from schemas.envelope import STRUCTURED_HEADERS
 from schemas.events import EVENTS, EventType
 from schemas.topics import topic_name
 from worker.database import Record, Session
+from worker.errors import Unavailable
 from worker.settings import Settings
 
 SEGMENTS_KEPT_MAX = 100_000
@@ -78,6 +79,11 @@ class Encoder:
             subject = f"{detail['year']:04}-{detail['month']:02}"
             key = subject.encode()
             data = orjson.Fragment(row["detail"])
+        elif name not in EVENTS:
+            raise Unavailable(
+                f"The journal's row {row['sequence']} is of type {name}, which this version does not know: a newer "
+                "one has written it, and its relay will publish it. Upgrade this worker"
+            )
         else:
             subject = self._segments[row["segment_key"]][0]
             key = subject.encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from rich.box import SIMPLE_HEAD
@@ -18,7 +18,7 @@ from worker.cli.send import Sender, make
 from worker.cli.tail import Event, Tail, tail
 from worker.database import Database, Record
 from worker.reports.months import Month
-from worker.settings import load
+from worker.settings import Settings, load
 
 SOURCE = "/segmentation/report"
 STATE_STYLES = {"published": "green", "failed": "red", "partial": "yellow", "in the making": "cyan"}
@@ -35,7 +35,7 @@ async def request(month: Month, timeout: float, *, as_json: bool) -> bool:
         err.print(Text(f"asked for the report of {month} …", "dim"))
         try:
             async with asyncio.timeout(timeout):
-                event = await _outcome(reading, command.id)
+                event = await _outcome(settings, reading, command.id, month)
         except TimeoutError:
             complain(
                 f"no report within {timeout:g} s. It is still wanted and comes when a worker has made it: "
@@ -97,9 +97,20 @@ def _details(row: Record) -> None:
     if row["page_link"]:
         out.print(Text.assemble(" " * 9, (plain(row["page_link"]), "dim")))
     if row["error_code"]:
-        again = f"tried again at {_moment(row['retry_at'])}" if row["retry_at"] else "waits until you ask for it again"
+        again = _again(row)
         text = f"{month}  failed {row['failures']} times, {row['error_code']}: {plain(row['error'])} ({again})"
         out.print(Text(text, "red"))
+
+
+def _again(row: Record) -> str:
+    """When a failed report is tried again."""
+    if row["retry_at"]:
+        return f"tried again at {_moment(row['retry_at'])}"
+    if row["requests"] or not row["is_permanent"]:
+        return "about to be tried again"
+    if row["is_partial"] is not False and datetime.now(UTC).date() < Month.of(row["month"]).ends.date():
+        return "tried again at the month's end, or when you ask for it"
+    return "waits until you ask for it again"
 
 
 def _attempts(row: Record) -> str:
@@ -110,8 +121,24 @@ def _moment(at: datetime | None) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
-async def _outcome(reading: Tail, command_id: str) -> Event:
+async def _outcome(settings: Settings, reading: Tail, command_id: str, month: Month) -> Event:
+    """The event that settles it: failures that are tried again by themselves are told on the way."""
     while True:
         for event in await reading.poll():
-            if event.get("causationid") == command_id:
+            if event.get("causationid") != command_id:
+                continue
+            retry_at = await _retry_at(settings, month) if short_type(event) == "report.failed" else None
+            if retry_at is None:
                 return event
+            err.print(line(event))
+            err.print(Text(f"it is tried again at {_moment(retry_at)}; waiting …", "dim"))
+
+
+async def _retry_at(settings: Settings, month: Month) -> datetime | None:
+    """When the month's report is tried again by itself; None for not."""
+    session = Database(settings).session("report")
+    try:
+        rows = await session.fetch("report_list")
+    finally:
+        await session.close()
+    return next((row["retry_at"] for row in rows if row["month"] == month.first_day), None)

@@ -9,6 +9,16 @@ from worker import journal
 from worker.batch import Received
 from worker.handlers.context import Context, command_of, data_of
 
+JOURNAL_DROPPED = "journal_dropped"
+
+
+def journal_dropped(month: str) -> str:
+    """Why there can be no report of a month whose journal is gone."""
+    return (
+        f"The journal of {month} was dropped after SEGMENTATION_JOURNAL_RETENTION; `segmentation reports` has the link "
+        "of the report that was made before."
+    )
+
 
 async def request_reports(context: Context, records: list[Received]) -> None:
     """Queue the months of which the journal tells."""
@@ -42,11 +52,7 @@ def _failure(month: date, begins: date, this_month: date, dropped: list[date]) -
     if month > this_month:
         return "month_not_begun", f"{month:%Y-%m} has not begun; ask again when it has."
     if month in dropped:
-        return (
-            "journal_dropped",
-            f"The journal of {month:%Y-%m} was dropped after SEGMENTATION_JOURNAL_RETENTION; "
-            "`segmentation reports` has the link of the report that was made before.",
-        )
+        return JOURNAL_DROPPED, journal_dropped(f"{month:%Y-%m}")
     if month < begins:
         return "before_journal", f"The journal begins in {begins:%Y-%m}; it tells nothing of {month:%Y-%m}."
     return None

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.database import Session
+from worker.errors import Unavailable
+from worker.reports.failures import ReportError
 from worker.reports.months import Month
-from worker.reports.rendering import page
+from worker.reports.rendering import RenderingFailed, page
 from worker.reports.rows import RowStream
-from worker.reports.storage import Document, Storage, StorageError
+from worker.reports.storage import Document, Storage
 from worker.reports.summary import Summary
-from worker.reports.totals import Totals, totals
 from worker.settings import Settings
 
 
@@ -41,10 +42,17 @@ class EditionMaker:
     """Makes one edition, over a session of its own. `rows` of `rows_total` tell how far it is."""
 
     def __init__(
-        self, settings: Settings, session: Session, storage: Storage, month: Month, clock: Callable[[], datetime]
+        self,
+        settings: Settings,
+        session: Session,
+        storage: Storage,
+        month: Month,
+        *,
+        is_partial: bool,
+        clock: Callable[[], datetime],
     ) -> None:
         self._settings, self._session, self._storage = settings, session, storage
-        self._month, self._clock = month, clock
+        self._month, self._is_partial, self._clock = month, is_partial, clock
         self._stream: RowStream | None = None
         self.rows_total: int | None = None
 
@@ -54,30 +62,26 @@ class EditionMaker:
         return max(0, self._stream.lines - 1) if self._stream else 0
 
     async def make(self, places: Places) -> Edition:
-        """Write both documents; the file first, since the page links to it. Raises StorageError and Unavailable."""
-        made_at = self._clock()
-        month = self._month
-        async with self._session.transaction(is_snapshot=True):
-            summed = await totals(self._session, month)
-            self.rows_total = summed.rows
-            await self._session.fetch("report_plan")
-            self._stream = RowStream(
-                self._session, month, self._settings.report_separator, self._settings.report_compress_bytes_min
-            )
-            async with self._stream as stream:
-                file = self._file(places.file_id, is_compressed=stream.is_compressed)
-                link = await self._storage.put(file, stream.content())
-        if stream.rows != summed.rows:
-            raise StorageError(
-                "inconsistent",
-                f"The file of {month} has {stream.rows} rows, but the sums tell of {summed.rows}: a bug, or the "
-                "tables were changed by hand",
-                is_permanent=True,
-                link=link,
-            )
-        summary = self._summary(summed, made_at, file.name, link, stream)
+        """Write both documents; the file first, since the page links to it. Raises ReportError."""
+        try:
+            return await self._make(places)
+        except Unavailable as error:
+            raise ReportError("database_unavailable", f"{error}. It is tried again.", is_permanent=False) from error
+        except RenderingFailed as error:
+            raise ReportError("page_failed", f"The page was not drawn: {error}", is_permanent=False) from error
+
+    async def _make(self, places: Places) -> Edition:
+        made_at, settings = self._clock(), self._settings
+        self._stream = RowStream(
+            self._session, self._month, settings.report_separator, settings.report_compress_bytes_min
+        )
+        async with self._stream as stream:
+            self.rows_total = stream.totals.rows
+            file = self._file(places.file_id, is_compressed=stream.is_compressed)
+            link = await self._storage.put(file, stream.content())
+        summary = self._summary(stream, made_at, file.name, link)
         page_link = await self._put_page(places.page_id, summary)
-        return Edition(made_at, summary.is_partial, link, page_link, stream.rows, stream.bytes, stream.sha256)
+        return Edition(made_at, self._is_partial, link, page_link, stream.rows, stream.bytes, stream.sha256)
 
     def _file(self, document_id: str, *, is_compressed: bool) -> Document:
         name = f"{self._settings.topic_prefix}-{self._month}.csv" + (".gz" if is_compressed else "")
@@ -100,11 +104,12 @@ class EditionMaker:
         )
         return await self._storage.put(document, _once(content))
 
-    def _summary(self, summed: Totals, made_at: datetime, name: str, link: str, stream: RowStream) -> Summary:
+    def _summary(self, stream: RowStream, made_at: datetime, name: str, link: str) -> Summary:
+        totals = stream.totals
         return Summary(
             year=self._month.year,
             month=self._month.month,
-            is_partial=made_at < self._month.ends,
+            is_partial=self._is_partial,
             made_at=made_at,
             source=self._settings.event_source,
             rows=stream.rows,
@@ -112,13 +117,13 @@ class EditionMaker:
             file_link=link,
             file_bytes=stream.bytes,
             file_sha256=stream.sha256,
-            total=summed.total,
-            active=summed.active,
-            segments=summed.segments,
-            others=summed.others,
-            others_count=summed.others_count,
-            days=summed.days,
-            reasons=summed.reasons,
+            total=totals.total,
+            active=totals.active,
+            segments=totals.segments,
+            others=totals.others,
+            others_count=totals.others_count,
+            days=totals.days,
+            reasons=totals.reasons,
         )
 
 

@@ -29,8 +29,9 @@ from googleapiclient.discovery_cache import get_static_doc
 from googleapiclient.errors import HttpError
 from googleapiclient.http import MediaUpload
 
-from worker.errors import ConfigurationError, WorkerError
+from worker.errors import WorkerError
 from worker.reports.credentials import SCOPE, read, refused, unusable
+from worker.reports.storage import StorageError
 from worker.reports.window import Window
 
 T = TypeVar("T")
@@ -53,6 +54,17 @@ class Unreachable(WorkerError):
     """No answer came; the request may have been carried out."""
 
 
+class Answer(dict[str, Any]):
+    """What Drive has answered; asking it for what must be there and is not is a failure that may pass."""
+
+    def __missing__(self, name: str) -> Any:
+        raise StorageError(
+            "drive_unavailable",
+            f"Drive's answer lacks {name!r}: something between here and Google answers in its place",
+            is_permanent=False,
+        )
+
+
 class Client:
     """Drive's methods for one account. For one task at a time."""
 
@@ -72,7 +84,13 @@ class Client:
     async def ask(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Call a method such as `files.get`; raises Refusal, Unreachable, or StorageError for the credentials."""
         answer = await self.run(lambda service: _request(service, method, arguments).execute())
-        return answer or {}  # a deletion answers with nothing
+        if not answer:
+            return Answer()  # a deletion answers with nothing
+        if not isinstance(answer, dict):  # what is not declared as JSON is handed through
+            raise Unreachable(
+                "Drive's answer is no JSON object: something between here and Google answers in its place"
+            )
+        return Answer(answer)
 
     async def upload(self, method: str, window: Window, media_type: str, chunk_bytes: int, **arguments: Any) -> Upload:
         """A resumable upload that has not begun yet."""
@@ -107,18 +125,20 @@ class Client:
             raise _refusal(error) from None  # its text has the upload's address, which is a secret
         except auth_errors.RefreshError as error:
             self._http.close()
+            self._service = None  # the next call reads the credentials again: they may have been replaced
             raise self._token_refused(error) from error
         except (OSError, http.client.HTTPException, httplib2.HttpLib2Error, auth_errors.TransportError) as error:
             # httplib2 keeps a connection that broke in mid-request, and would use it for the next one
             self._http.close()
             raise Unreachable(f"Drive did not answer: {str(error) or type(error).__name__}") from error
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise Unreachable("Drive's answer is not JSON") from error
 
     def _connect(self) -> Any:
         document = get_static_doc("drive", "v3")
         if document is None:
-            raise ConfigurationError("google-api-python-client lacks its document drive.v3.json; install it again")
+            message = "google-api-python-client lacks its document drive.v3.json; install it again"
+            raise StorageError("client_incomplete", message, is_permanent=True)
         described = json.loads(document)
         if self._api_endpoint:
             described["rootUrl"] = f"{self._api_endpoint}/"

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from worker import journal, metrics
-from worker.database import Database, Record, Session
+from worker.database import Database, Session
 from worker.election import Elected
 from worker.errors import Refused
 from worker.logs import logger
 from worker.progress import Progress
 from worker.reports.edition import Edition, EditionMaker, Places
+from worker.reports.failures import ReportError
+from worker.reports.ledger import Attempt, Ledger
 from worker.reports.months import Month
-from worker.reports.rendering import RenderingFailed
-from worker.reports.storage import DocumentLost, Storage, StorageError
+from worker.reports.storage import Storage
 from worker.settings import Settings
 from worker.ticking import ticking
 
@@ -31,9 +31,9 @@ T = TypeVar("T")
 
 LOOK_SECONDS = 1.0
 """How often the database is asked whether a report is due or wanted."""
-RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 15.0, 3_600.0
-JOB = "reports"
-"""Its name in `segmentation jobs`."""
+RETRY_SECONDS_MIN = 15.0
+STATEMENT_SECONDS_MAX = 6 * 3_600.0
+"""The month's sums take as long as its rows make them, s."""
 
 
 class Interrupted(Exception):
@@ -59,10 +59,10 @@ class Reporter(Elected):
     ) -> None:
         super().__init__(database, progress)
         self._settings, self._storage = settings, storage
-        self._reading = database.session("report", self._beat)
+        self._reading = database.session("report", self._beat, statement_seconds_max=STATEMENT_SECONDS_MAX)
         self._clock, self._journaled = clock, journaled
-        self._retry_seconds_min = retry_seconds_min
         self._delay = timedelta(days=settings.report_day - 1, hours=settings.report_hour)
+        self._ledger = Ledger(clock, self._delay, retry_seconds_min)
         self._look = asyncio.Event()
 
     async def run(self) -> None:
@@ -77,31 +77,30 @@ class Reporter(Elected):
         """Report after report, until told to stop."""
         metrics.REPORTS_LEAD.set(1)
         try:
-            now = self._clock()
-            await session.fetch("jobs_scheduled", [JOB], now)
-            await session.fetch("job_due", JOB, self._due_after(now))
+            await self._ledger.elected(session)
             await self._until_stopped(self.leading(self._check_storage()))
             with ticking({self.name: (LOOK_SECONDS, self._look.set)}):
                 while not self.stopping.is_set():
                     self._beat()
-                    metrics.REPORTS_OVERDUE.set((await self._overdue(session))["overdue"])
-                    due = await session.fetch("report_next", self._clock(), self._delay, self._storage.name)
-                    if due:
-                        await self._report(session, Month.of(due[0]["month"]))
-                    else:
-                        await self._wait_for_work()
+                    await self._take_turn(session)
         except Interrupted:
             log.info("a report is left to the next leader")
         finally:
             metrics.REPORTS_LEAD.set(0)
+            metrics.REPORTS_OVERDUE.set(0)
 
-    def _due_after(self, now: datetime) -> datetime:
-        """When the next month's end brings a report."""
-        month = Month.of(now - self._delay)
-        return month.ends + self._delay
-
-    async def _overdue(self, session: Session) -> Record:
-        return await session.row("report_overdue", self._clock(), self._delay)
+    async def _take_turn(self, session: Session) -> None:
+        """A report, or else a pause."""
+        now = self._clock()
+        metrics.REPORTS_OVERDUE.set((await session.row("report_overdue", now, self._delay))["overdue"])
+        due = await session.fetch("report_next", now, self._delay, self._storage.name)
+        if due:
+            await self._report(session, Month.of(due[0]["month"]))
+            self._journaled()
+            return
+        self._look.clear()
+        with contextlib.suppress(Interrupted):
+            await self._until_stopped(self.leading(self._time_to_look()))
 
     async def _check_storage(self) -> None:
         """Say at once what would make the month's report fail."""
@@ -109,107 +108,52 @@ class Reporter(Elected):
             if not finding.is_good:
                 log.error("reports can't be stored as things are", what=finding.what, problem=finding.message)
 
-    async def _wait_for_work(self) -> None:
-        self._look.clear()
-        with contextlib.suppress(Interrupted):
-            await self._until_stopped(self.leading(self._look_time()))
-
-    async def _look_time(self) -> None:
+    async def _time_to_look(self) -> None:
         await self._look.wait()
 
     async def _report(self, session: Session, month: Month) -> None:
         """One attempt at a month, with what came of it."""
-        began = self._clock()
-        await session.fetch("job_started", JOB, began)
         try:
-            attempt = await self._begin(session, month)
-            edition = await self._make(session, month, attempt)
-        except (StorageError, RenderingFailed, Refused) as error:
-            await self._failed(session, month, _as_failure(error))
-        else:
-            await self._published(session, month, edition, attempt["request_keys"])
-        self._journaled()
-
-    async def _begin(self, session: Session, month: Month) -> Record:
-        """A finished month is closed first: what is journaled from now on is of a later one."""
-        now = self._clock()
-        if now >= month.ends:
-            await session.fetch("report_seal", month.ends)
-        return await session.row("report_begin", month.first_day, now, self._storage.name)
-
-    async def _make(self, session: Session, month: Month, attempt: Record) -> Edition:
-        log.info("report begun", month=str(month), attempt=attempt["attempt"], storage=self._storage.name)
-        places = await self._places(session, month, attempt)
-        maker = EditionMaker(self._settings, self._reading, self._storage, month, self._clock)
-
-        async def progress() -> None:
-            await session.fetch("report_progress", month.first_day, attempt["attempt"], maker.rows, maker.rows_total)
-
-        return await self._until_stopped(self.leading(maker.make(places), progress))
-
-    async def _places(self, session: Session, month: Month, attempt: Record) -> Places:
-        """The documents' ids, new ones for a month that is new to this storage."""
-        if attempt["file_id"] is not None and attempt["page_id"] is not None:
-            return Places(attempt["file_id"], attempt["page_id"])
-        new = await self._until_stopped(self.leading(self._storage.reserve(2)))
-        places = Places(attempt["file_id"] or new[0], attempt["page_id"] or new[1])
-        await session.fetch("report_reserve", month.first_day, places.file_id, places.page_id)
-        return places
-
-    async def _published(self, session: Session, month: Month, edition: Edition, requests: Sequence[int]) -> None:
-        now = self._clock()
-        detail = {
-            "year": month.year,
-            "month": month.month,
-            "link": edition.link,
-            "rows": edition.rows,
-            "bytes": edition.bytes,
-            "sha256": edition.sha256,
-            "storage": self._storage.name,
-        }
-        async with session.transaction():
-            askers = await session.fetch(
-                "report_published",
-                month.first_day,
-                edition.made_at,
-                edition.link,
-                edition.page_link,
-                edition.rows,
-                edition.bytes,
-                edition.sha256,
-                requests,
-                edition.is_partial,
-                now,
-            )
-            await journal.append(session, _rows("report.published", detail, askers or [None]), now)
-            await session.fetch("job_finished", JOB, now, 1, None, self._due_after(now))
+            attempt = await self._ledger.begin(session, month, self._storage.name)
+            log.info("report begun", month=str(month), attempt=attempt.number, storage=attempt.storage)
+            edition = await self._make(session, attempt)
+            await self._ledger.published(session, attempt, edition)
+        except (ReportError, Refused) as error:
+            failure = error if isinstance(error, ReportError) else ReportError("failed", str(error), is_permanent=False)
+            retry_at = await self._ledger.failed(session, month, failure)
+            metrics.REPORTS.labels("failed").inc()
+            log.error("report failed", month=str(month), code=failure.code, error=str(failure), retry_at=str(retry_at))
+            return
         metrics.REPORTS.labels("published").inc()
         log.info("report published", month=str(month), rows=edition.rows, bytes=edition.bytes, link=edition.link)
 
-    async def _failed(self, session: Session, month: Month, error: StorageError) -> None:
-        now = self._clock()
-        failures = (await session.row("report_failures", month.first_day))["failures"] + 1
-        seconds = min(self._retry_seconds_min * 2.0 ** (failures - 1), RETRY_SECONDS_MAX) * random.uniform(0.8, 1.0)
-        retry_at = None if error.is_permanent else now + timedelta(seconds=seconds)
-        detail = {"year": month.year, "month": month.month, "code": error.code, "message": str(error)}
-        async with session.transaction():
-            to_tell = await session.fetch(
-                "report_failed",
-                month.first_day,
-                now,
-                error.code,
-                str(error),
-                error.is_permanent,
-                retry_at,
-                error.link,
+    async def _make(self, session: Session, attempt: Attempt) -> Edition:
+        """Make the edition over a session of its own, while the leader's keeps the lock and notes the progress."""
+        places = await self._places(session, attempt)
+        maker = EditionMaker(
+            self._settings,
+            self._reading,
+            self._storage,
+            attempt.month,
+            is_partial=attempt.is_partial,
+            clock=self._clock,
+        )
+
+        async def progress() -> None:
+            await session.fetch(
+                "report_progress", attempt.month.first_day, attempt.number, maker.rows, maker.rows_total
             )
-            if isinstance(error, DocumentLost):
-                await session.fetch("report_forget_document", month.first_day, error.document_id)
-            await journal.append(session, _rows("report.failed", detail, to_tell), now)
-            next_at = min(self._due_after(now), retry_at) if retry_at else self._due_after(now)
-            await session.fetch("job_finished", JOB, now, 0, str(error), next_at)
-        metrics.REPORTS.labels("failed").inc()
-        log.error("report failed", month=str(month), code=error.code, error=str(error), retry_at=str(retry_at))
+
+        return await self._until_stopped(self.leading(maker.make(places), progress))
+
+    async def _places(self, session: Session, attempt: Attempt) -> Places:
+        """The documents' ids, new ones for a month that is new to this storage."""
+        if attempt.file_id is not None and attempt.page_id is not None:
+            return Places(attempt.file_id, attempt.page_id)
+        new = await self._until_stopped(self.leading(self._storage.reserve(2)))
+        places = Places(attempt.file_id or new[0], attempt.page_id or new[1])
+        await self._ledger.reserved(session, attempt, places)
+        return places
 
     async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
         """Work to its end; raises Interrupted where the worker is told to stop before."""
@@ -225,26 +169,3 @@ class Reporter(Elected):
         if task.cancelled():
             raise Interrupted
         return task.result()
-
-
-def _rows(event_type: str, detail: dict[str, Any], askers: Sequence[Record | None]) -> list[journal.Row]:
-    """An event for each who has asked; None stands for nobody."""
-    row = journal.report_event(None, event_type, detail)
-    return [
-        row
-        if asker is None
-        else row._replace(
-            command_id=asker["command_id"],
-            command_source=asker["command_source"],
-            correlation_id=asker["correlation_id"],
-            traceparent=asker["traceparent"],
-        )
-        for asker in askers
-    ]
-
-
-def _as_failure(error: StorageError | RenderingFailed | Refused) -> StorageError:
-    if isinstance(error, StorageError):
-        return error
-    code = "page_failed" if isinstance(error, RenderingFailed) else "failed"
-    return StorageError(code, str(error), is_permanent=False)

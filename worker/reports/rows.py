@@ -1,6 +1,7 @@
-"""The month's rows as a stream of CSV: from PostgreSQL's COPY into the upload, counted and hashed on the way.
+"""A month read in one snapshot: its sums, then its rows as a stream of CSV from PostgreSQL's COPY into the upload.
 
-What is held in memory is a few pieces, and at first as much as decides whether the file is to be compressed.
+What is held in memory is a few pieces, and at first as much as decides whether the file is to be compressed. The
+transaction ends with COPY, however long the upload of what is held may take.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from types import TracebackType
 from typing import Self
 
 from worker.database import Session
+from worker.handlers.reports import JOURNAL_DROPPED, journal_dropped
+from worker.reports.failures import ReportError
 from worker.reports.months import Month
+from worker.reports.totals import Totals, totals
 
 PIECE_BYTES = 1024 * 1024
 """Pieces are gathered to this size before they are compressed, hashed and handed on, bytes."""
@@ -29,7 +33,9 @@ GZIP_WINDOW = 31
 
 
 class RowStream:
-    """A month's file while it is written. Enter it, ask whether it `is_compressed`, read `content` to its end."""
+    """A month's file while it is written. Enter it, ask for `totals` and whether it `is_compressed`, read `content`."""
+
+    totals: Totals
 
     def __init__(self, session: Session, month: Month, separator: str, compress_bytes_min: int) -> None:
         self._session, self._month, self._separator = session, month, separator
@@ -45,7 +51,7 @@ class RowStream:
         """Of the whole file, when it was read to its end."""
 
     async def __aenter__(self) -> Self:
-        self._copying = asyncio.create_task(self._copy())
+        self._reading = asyncio.create_task(self._read())
         try:
             size = 0
             while size < self._compress_bytes_min and (piece := await self._next()) is not None:
@@ -68,15 +74,21 @@ class RowStream:
         return self._hash.hexdigest()
 
     async def content(self) -> AsyncIterator[bytes]:
-        """The file's bytes, once; raises what the database raised."""
+        """The file's bytes, once; raises what the database raised.
+
+        The last piece is held back until all was seen to be there, so nothing wrong ever looks complete.
+        """
         packer = zlib.compressobj(COMPRESSION_LEVEL, wbits=GZIP_WINDOW) if self.is_compressed else None
+        last = b""
         async for piece in self._all():
             packed = await asyncio.to_thread(packer.compress, piece) if packer else piece
-            if packed:
-                yield self._counted(packed)
-        if packer:
-            yield self._counted(packer.flush())
-        self.rows = await self._copying
+            if packed and last:
+                yield self._counted(last)
+            last = packed or last
+        self.rows = await self._reading
+        if self.rows != self.totals.rows:
+            raise _inconsistent(self._month, self.rows, self.totals.rows)
+        yield self._counted(last + packer.flush() if packer else last)
 
     async def _all(self) -> AsyncIterator[bytes]:
         while self._head:
@@ -86,24 +98,32 @@ class RowStream:
 
     async def _next(self) -> bytes | None:
         """The next piece, None after the last one; raises what ended the copy."""
-        if self._copying.done() and self._pieces.empty():
-            self._copying.result()
+        if self._reading.done() and self._pieces.empty():
+            self._reading.result()
             return None
         piece = await self._pieces.get()
         if piece is None:
-            await self._copying
+            await self._reading
         return piece
 
-    async def _copy(self) -> int:
+    async def _read(self) -> int:
+        """Returns the number of rows; raises ReportError where the month's journal is gone, and Unavailable."""
+        session, month = self._session, self._month
         try:
-            count = await self._session.copy(
-                "report_rows",
-                self._month.begins,
-                self._month.ends,
-                output=self._take,
-                separator=self._separator,
-                seconds_max=COPY_SECONDS_MAX,
-            )
+            async with session.transaction(is_snapshot=True):
+                await session.fetch("report_lock")
+                if (await session.row("report_is_dropped", month.first_day))["is_dropped"]:
+                    raise ReportError(JOURNAL_DROPPED, journal_dropped(str(month)), is_permanent=True)
+                self.totals = await totals(session, month)
+                await session.fetch("report_plan")
+                count = await session.copy(
+                    "report_rows",
+                    month.begins,
+                    month.ends,
+                    output=self._take,
+                    separator=self._separator,
+                    seconds_max=COPY_SECONDS_MAX,
+                )
             await self._hand_on()
             return count
         finally:
@@ -127,11 +147,19 @@ class RowStream:
         return piece
 
     async def _end(self) -> None:
-        """Stop the copy where it was not read to its end; the session is given up then."""
-        self._copying.cancel()
+        """Stop reading where that has not come to its end; the session is given up then."""
+        self._reading.cancel()
         with contextlib.suppress(asyncio.QueueEmpty):
             while True:
                 self._pieces.get_nowait()
-        await asyncio.wait({self._copying})
-        if not self._copying.cancelled():
-            self._copying.exception()  # it was raised to the reader, or nobody reads any more
+        await asyncio.wait({self._reading})
+        if not self._reading.cancelled():
+            self._reading.exception()  # it was raised to the reader, or nobody reads any more
+
+
+def _inconsistent(month: Month, rows: int, wanted: int) -> ReportError:
+    return ReportError(
+        "inconsistent",
+        f"The file of {month} has {rows} rows, but the sums tell of {wanted}: a bug, or somebody changed the tables.",
+        is_permanent=True,
+    )

@@ -7,19 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from worker.errors import WorkerError
+from worker.reports.failures import ReportError
 
 
-class StorageError(WorkerError):
-    """A document could not be stored or made public; the text says why and what to do.
-
-    `code` is that of `report.failed`. A permanent one fails again until a person has done something; all others are
-    tried again. `link` is there where the document is stored, but not everybody can read it.
-    """
-
-    def __init__(self, code: str, message: str, *, is_permanent: bool, link: str | None = None) -> None:
-        super().__init__(message)
-        self.code, self.is_permanent, self.link = code, is_permanent, link
+class StorageError(ReportError):
+    """A document could not be stored or made public."""
 
 
 class DocumentLost(StorageError):

@@ -2,7 +2,7 @@
 -- joining in bulk would give up that order
 select
     spreadsheet_safe(j.user_id) as user_id,
-    spreadsheet_safe(s.segment) as segment,
+    s.segment,
     case
         when x.n <= coalesce(cardinality(j.entered), 0) then 'entered'
         when x.n <= coalesce(cardinality(j.entered), 0) + coalesce(cardinality(j.renewed), 0) then 'renewed'

@@ -67,7 +67,11 @@ class Desk:
 
     async def report(self, month: Month = MONTH) -> dict[str, Any]:
         """The month's row."""
-        row = await self.sql.fetchrow("select * from reports where month = $1", month.first_day)
+        row = await self.sql.fetchrow(
+            "select r.*, d.file_id, d.page_id from reports r left join report_documents d using (month, storage)"
+            " where month = $1",
+            month.first_day,
+        )
         return dict(row) if row else {}
 
     async def events(self) -> list[dict[str, Any]]:
@@ -113,3 +117,13 @@ async def at_work(*reporters: Reporter) -> AsyncIterator[Sequence[asyncio.Task[N
             reporter.stopping.set()
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             await asyncio.gather(*tasks)
+
+
+def published(count: int) -> Callable[[list[dict[str, Any]]], bool]:
+    """Enough reports were published."""
+    return lambda events: sum(event["type"] == "report.published" for event in events) >= count
+
+
+def failed(count: int) -> Callable[[list[dict[str, Any]]], bool]:
+    """Enough failures were told."""
+    return lambda events: sum(event["type"] == "report.failed" for event in events) >= count

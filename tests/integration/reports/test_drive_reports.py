@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 
-from tests.integration.reports.desk import MONTH, Desk, at_work
+from tests.integration.reports.desk import MONTH, Desk, at_work, failed, published
 from tests.integration.reports.drives import inside, reports
 from tests.support.drive import FOLDER, File, LocalDrive, drive_server
 from tests.support.drive.faults import Request
@@ -37,29 +35,25 @@ select m, now() from generate_series(date '{MONTH.ends.date()}', now(), interval
 """
 
 
-def events_of(kind: str, count: int) -> Callable[[list[dict[str, Any]]], bool]:
-    return lambda events: sum(event["type"] == kind for event in events) >= count
-
-
 async def test_a_file_that_is_lost_becomes_a_new_one_when_asked_for(
     desk: Desk, drive: Drive, local: LocalDrive, top: File
 ) -> None:
     """Not before: its link changes by it. The page keeps its link."""
     await desk.journal(NOON, "u")
     async with at_work(desk.reporter(drive)):
-        await desk.until(events_of("report.published", 1))
+        await desk.until(published(1))
         before = await desk.report()
         local.world.files[before["file_id"]].is_trashed = True
         await desk.request(MONTH, "again")
-        await desk.until(events_of("report.published", 2))
+        await desk.until(published(2))
         assert (await desk.report())["link"] == before["link"], "what is in the trash comes back"
         del local.world.files[before["file_id"]]  # for good
         local.world.deleted.add(before["file_id"])
         await desk.request(MONTH, "lost")
-        events = await desk.until(events_of("report.failed", 1))
+        events = await desk.until(failed(1))
         assert events[2]["code"] == "document_lost"
         await desk.request(MONTH, "anew")
-        await desk.until(events_of("report.published", 3))
+        await desk.until(published(3))
     after = await desk.report()
     assert after["link"] != before["link"]
     assert after["page_link"] == before["page_link"]

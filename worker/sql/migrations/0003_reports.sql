@@ -4,14 +4,11 @@ alter type event_type add value 'report.published';
 alter type event_type add value 'report.failed';
 
 -- A row for each month that a report was begun for. published_at: the last complete edition (of the whole month, public);
--- made_at: the last edition, of a running month too. The document ids are reserved before the first upload and stay, so
--- that the links stay. failures: in a row; a permanent error waits for a person, or for another storage.
+-- made_at: the last edition, of a running month too. failures: in a row; a permanent error waits for a person, or for another storage.
 alter table reports
     add column made_at timestamptz,
     add column is_partial boolean,
     add column storage text,
-    add column file_id text,
-    add column page_id text,
     add column link text,
     add column page_link text,
     add column rows bigint,
@@ -26,13 +23,22 @@ alter table reports
     add column retry_at timestamptz,
     add column journal_dropped_at timestamptz;
 
+-- The ids of a month's two documents in a storage: reserved before the first upload, and kept, so that the links stay.
+create table report_documents (
+    month date not null references reports,
+    storage text not null,
+    file_id text,
+    page_id text,
+    primary key (month, storage)
+);
+
 create table report_attempts (
     month date not null references reports,
     attempt integer not null,
     began_at timestamptz not null,
     ended_at timestamptz,
     storage text not null,
-    outcome text check (outcome in ('published', 'failed')),
+    outcome text check (outcome in ('published', 'failed', 'interrupted')),
     rows bigint,
     rows_total bigint,
     bytes bigint,
@@ -53,10 +59,20 @@ create table report_requests (
     told_code text
 );
 
--- Other people's text that a spreadsheet would run as a formula, made harmless by an apostrophe before it: what begins
--- with = + - @ (ASCII or full width), a tab or a line break.
+-- Other people's text that a spreadsheet would run as a formula, made harmless by an apostrophe before it: = + - @ (ASCII
+-- or full width) at the beginning, or after what some program may take for the end of a column or a line, white space
+-- and invisible characters between not counted; and a tab or a line break at the beginning. Most values need no more
+-- than a look at their first character and for those separators.
 create function spreadsheet_safe(value text) returns text language sql immutable parallel safe
-return case when ascii(value) in (61, 43, 45, 64, 9, 10, 13, 65309, 65291, 65293, 65312) then '''' || value else value end;
+return case
+    when ascii(value) in (61, 43, 45, 64, 65309, 65291, 65293, 65312, 9, 10, 11, 12, 13, 32, 34, 160, 8203, 65279)
+        or strpos(value, ',') > 0 or strpos(value, ';') > 0 or strpos(value, '|') > 0 or strpos(value, '"') > 0
+        or strpos(value, chr(9)) > 0 or strpos(value, chr(10)) > 0 or strpos(value, chr(13)) > 0
+    then case when ascii(value) in (9, 10, 13) then '''' else '' end || regexp_replace(
+        value, '(^|[,;|"\t\n\r])(?=[\s\u00a0\u200b\ufeff]*[-=+@\uff1d\uff0b\uff0d\uff20])', '\1''', 'g'
+    )
+    else value
+end;
 
 -- UTC, ISO 8601, microseconds.
 create function utc_text(value timestamptz) returns text language sql stable parallel safe
