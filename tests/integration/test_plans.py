@@ -96,7 +96,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "journal_read": (ROWS - 100, NOW, 1_000),
     "journal_backlog": (),
     "positions_claim": (["t"] * 3, [1, 2, 3], [0] * 3, [0] * 3, [1] * 3),
-    "deletion_chunk": ([1], 0, 32, NOW),
+    "deletion_chunk": ([1], 0, 256, NOW),
     "expiry_chunk": (NOW, 500, BEGINNING, None, None),
     "expiry_first": (NOW,),
     "rollout_chunk": (1, 500, NOW),
@@ -110,7 +110,7 @@ async def test_a_batch_costs_by_its_own_size(filled: asyncpg.Connection, name: s
 
 
 @pytest.mark.parametrize(
-    "name", ["expiry_chunk", "rollout_chunk", "memberships_change", "users_register", "users_forget"]
+    "name", ["expiry_chunk", "rollout_chunk", "deletion_chunk", "memberships_change", "users_register", "users_forget"]
 )
 async def test_it_does_before_statistics_are_taken(outgrown: asyncpg.Connection, name: str) -> None:
     """An import, or the first rollout, comes before autovacuum does; a wrong estimate must not multiply tables."""
@@ -143,6 +143,8 @@ async def test_a_users_month_reads_no_other(filled: asyncpg.Connection) -> None:
 async def test_a_chunk_of_a_deletion_reads_its_blocks_alone(filled: asyncpg.Connection) -> None:
     nodes = await _plan(filled, "deletion_chunk", SMALL["deletion_chunk"])
     assert {node["Node Type"] for node in nodes if node.get("Relation Name") == "memberships"} >= {"Tid Range Scan"}
+    users_read = [node for node in nodes if node.get("Relation Name") == "users"]
+    assert ["Index Cond" in node for node in users_read] == [True]
 
 
 async def _plan(connection: asyncpg.Connection, name: str, arguments: Sequence[Any]) -> list[dict[str, Any]]:

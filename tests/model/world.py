@@ -100,10 +100,10 @@ class World:
         what = decode(value, headers, key, topic, 0, BYTES_MAX)
         return topic, Received(*place, offset, key, value, len(value or b""), what)
 
-    async def deliver(self, records: Sequence[Received], *, together: bool) -> list[Outcome]:
+    async def deliver(self, records: Sequence[Received], *, together: bool, lane: int = 0) -> list[Outcome]:
         """Apply them as one batch, or each partition's at the same time as the others'."""
         if together:
-            return [await self.appliers[0].apply(_batch(records, self.epoch))]
+            return [await self.appliers[lane].apply(_batch(records, self.epoch))]
         shares = [[record for record in records if record.partition == lane] for lane in range(PARTITIONS)]
         applying = [
             applier.apply(_batch(share, self.epoch))

@@ -9,8 +9,9 @@ with ended as (
         case when e.expires_at <= d.deleted_at then 'expiry' else 'segment_deleted' end::change_reason as reason,
         row_number() over () as n
     from ended e
-    join users u using (user_key)
     join deletions d using (segment_key)
+    -- by key for each, so that no estimate makes a chunk read all users
+    cross join lateral (select user_id from users u where u.user_key = e.user_key limit 1) u
     where e.included
 ), head as (
     update journal_head

@@ -52,9 +52,9 @@ class Meeting:
                 await asyncio.sleep(0.01)
                 await self.sql.execute("select pg_stat_clear_snapshot()")  # it is kept through a transaction
 
-    async def send(self, *commands: Sent) -> None:
-        """Apply commands."""
-        await self.world.deliver([self.world.received(command)[1] for command in commands], together=True)
+    async def send(self, *commands: Sent, lane: int = 0) -> None:
+        """Apply commands as one batch."""
+        await self.world.deliver([self.world.received(command)[1] for command in commands], together=True, lane=lane)
 
     async def change(self, user: str, **data: Any) -> None:
         """Apply a membership.change."""

@@ -272,3 +272,33 @@ async def test_deleted_or_over_once(meeting: Meeting, is_job_first: bool) -> Non
     assert await meeting.sql.fetchval("select count(*) from memberships") == 0
     assert of_user(events, "u1")[-1] == ("segment_deleted", [], ["s"], [])
     assert [event["data"]["exited"] for event in events if event["type"] == "segment.populated"][-1] == 1
+
+
+# commands in another lane that decide who is where
+
+
+@both_orders
+async def test_nobody_enters_what_is_deleted(meeting: Meeting, is_job_first: bool) -> None:
+    """Added first, the deletion ends it; deleted first, the command is refused."""
+    await meeting.roll_out()
+    await meeting.send(Sent("u", "user.register", {"user_id": "new"}))
+    await meeting.change("new", remove=["s"])
+    command = Sent("x", "membership.change", {"user_id": "new", "add": [("s", None)]})
+    deletion = Sent("d", "segment.delete", {"segment": "s"})
+    events = await _meet(meeting, lambda: meeting.send(deletion, lane=1), command, is_job_first=is_job_first)
+    assert await meeting.sql.fetchval("select count(*) from memberships") == 0
+    rejected = [event["data"]["code"] for event in events if event["type"] == "command.rejected"]
+    assert rejected == (["segment_not_found"] if is_job_first else [])
+
+
+@both_orders
+async def test_who_registers_beside_a_new_percent_is_decided_by_it(meeting: Meeting, is_job_first: bool) -> None:
+    """Known by then, or decided when registered: once."""
+    await meeting.roll_out()
+    await meeting.send(DOWN)
+    await meeting.roll_out()
+    update = Sent("up", "segment.update", {"segment": "s", "percent": Decimal(100)})
+    register = Sent("x", "user.register", {"user_id": "new"})
+    events = await _meet(meeting, lambda: meeting.send(update, lane=1), register, is_job_first=is_job_first)
+    assert (await meeting.members())["new"] == (True, "rollout")
+    assert sum(bool(entered) for _, entered, _, _ in of_user(events, "new")) == 1
