@@ -96,7 +96,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "journal_read": (ROWS - 100, NOW, 1_000),
     "journal_backlog": (),
     "positions_claim": (["t"] * 3, [1, 2, 3], [0] * 3, [0] * 3, [1] * 3),
-    "deletion_chunk": ([1], 0, 256, NOW),
+    "deletion_chunk": ([1], 0, 1_024, NOW),
     "expiry_chunk": (NOW, 500, BEGINNING, None, None),
     "expiry_first": (NOW,),
     "rollout_chunk": (1, 500, NOW),
@@ -143,8 +143,10 @@ async def test_a_users_month_reads_no_other(filled: asyncpg.Connection) -> None:
 async def test_a_chunk_of_a_deletion_reads_its_blocks_alone(filled: asyncpg.Connection) -> None:
     nodes = await _plan(filled, "deletion_chunk", SMALL["deletion_chunk"])
     assert {node["Node Type"] for node in nodes if node.get("Relation Name") == "memberships"} >= {"Tid Range Scan"}
-    users_read = [node for node in nodes if node.get("Relation Name") == "users"]
-    assert ["Index Cond" in node for node in users_read] == [True]
+    above_users = [
+        node for node in nodes if any(part.get("Relation Name") == "users" for part in node.get("Plans", []))
+    ]
+    assert [node["Node Type"] for node in above_users] == ["Limit"]  # nothing that the planner could join otherwise
 
 
 async def _plan(connection: asyncpg.Connection, name: str, arguments: Sequence[Any]) -> list[dict[str, Any]]:

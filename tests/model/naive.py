@@ -234,10 +234,6 @@ class Model:
         places = sorted(exited.keys() | renewed.keys())
         return [self._changed(None, *p, exited=exited.get(p, []), renewed=renewed.get(p, [])) for p in places]
 
-    def forget_names(self, before: datetime) -> None:
-        """What was decided before is no duplicate any more."""
-        self.names = {name: at for name, at in self.names.items() if at >= before}
-
     def _changed(
         self,
         causation: str | None,

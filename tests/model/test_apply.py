@@ -87,7 +87,7 @@ async def _step(
             return await world.events(), model.sweep_deleted()
         case Retain():
             await world.retain()
-            model.forget_names(world.now - WINDOW)
+            model.names = {name: at for name, at in model.names.items() if at >= world.now - WINDOW}
             return await world.events(), []
         case Expire():
             await world.expire()

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.integration.jobs.meeting import Meeting
+from tests.integration.jobs.meeting import DOWN, Meeting, lapse
 from tests.model.strategies import Sent
 from tests.model.world import World
 from worker.database import Database, Session
@@ -112,3 +112,19 @@ async def meeting(settings: Settings) -> AsyncIterator[Meeting]:
         await made.send(Sent("2", "segment.update", {"segment": "s", "percent": Decimal(100)}))
         yield made
     await sql.close()
+
+
+@pytest.fixture
+async def releasing(meeting: Meeting) -> Meeting:
+    """All three are in, and are to be released."""
+    await meeting.roll_out()
+    await meeting.send(DOWN)
+    return meeting
+
+
+@pytest.fixture
+async def over(releasing: Meeting) -> Meeting:
+    """No rollout; u1 is in by a command, and its time is over."""
+    await releasing.roll_out()
+    await lapse(releasing)
+    return releasing

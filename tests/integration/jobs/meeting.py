@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import pytest
 
 from tests.model.compare import replayed
 from tests.model.naive import Event
@@ -103,3 +105,43 @@ def of_user(events: list[Event], user: str) -> list[Said]:
         for event in events
         if event["type"] == "membership.changed" and event["key"] == user
     ]
+
+
+DOWN = Sent("down", "segment.update", {"segment": "s", "percent": Decimal(0)})
+both_orders = pytest.mark.parametrize("is_job_first", [True, False])
+
+
+async def meet(meeting: Meeting, job: Side, other: Sent | Side, *, is_job_first: bool) -> list[Event]:
+    """The job and the other meet; then every job goes on to its end."""
+    side: Side = (lambda: meeting.send(other)) if isinstance(other, Sent) else other
+    await (meeting.of(job, side) if is_job_first else meeting.of(side, job))
+    await meeting.roll_out()
+    await meeting.world.expire()
+    await meeting.world.sweep()
+    return await meeting.events()
+
+
+def change(**data: Any) -> Sent:
+    """A command about u1's memberships."""
+    return Sent("x", "membership.change", {"user_id": "u1"} | data)
+
+
+def forget() -> Sent:
+    """A command that forgets u1."""
+    return Sent("x", "user.forget", {"user_id": "u1"})
+
+
+def delete() -> Sent:
+    """A command that deletes the segment."""
+    return Sent("x", "segment.delete", {"segment": "s"})
+
+
+def expiry(meeting: Meeting, session: int = 1) -> Side:
+    """A turn over a session of its own."""
+    return lambda: meeting.world.expiry.turn(meeting.world.sessions[session])
+
+
+async def lapse(meeting: Meeting) -> None:
+    """A command adds u1 for a year, and two go by."""
+    await meeting.change("u1", add=[("s", meeting.world.now.replace(year=2027))])
+    meeting.world.now = meeting.world.now.replace(year=2028)
