@@ -151,3 +151,25 @@ async def _hold_all_applied(outside: Line, sent: list[tuple[str, str]]) -> None:
     assert [one.data["user_id"] for one in outcomes] == [user for user, _ in sent]
     assert [int(one.event["sequence"]) for one in outcomes] == list(range(1, len(sent) + 1))
     assert len(await outside.settled()) == len(sent)
+
+
+async def test_a_session_that_ends_before_it_is_pinned_is_not_replaced(settings: Settings) -> None:
+    """Whoever took a lock over it would go on without."""
+    session = Database(settings).session("elected")
+    pid = (await session.row("election_try", 1, 1)) and await _pid(settings, "segmentation elected")
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    await connection.execute("select pg_terminate_backend($1)", pid)
+    with pytest.raises(Unavailable):
+        await session.pin(10)
+    assert await connection.fetchval("select count(*) from pg_locks where locktype = 'advisory' and classid = 1") == 0
+    await connection.close()
+    session.drop()
+    await session.row("journal_head")
+    await session.close()
+
+
+async def _pid(settings: Settings, name: str) -> int:
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    pid = await connection.fetchval("select pid from pg_stat_activity where application_name = $1", name)
+    await connection.close()
+    return int(pid)
