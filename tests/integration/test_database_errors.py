@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from datetime import UTC, datetime
 
@@ -159,6 +160,9 @@ async def test_a_session_that_ends_before_it_is_pinned_is_not_replaced(settings:
     pid = (await session.row("election_try", 1, 1)) and await _pid(settings, "segmentation elected")
     connection = await asyncpg.connect(settings.database_url.get_secret_value())
     await connection.execute("select pg_terminate_backend($1)", pid)
+    async with asyncio.timeout(30):
+        while session._connection is not None and not session._connection.is_closed():
+            await asyncio.sleep(0.01)
     with pytest.raises(Unavailable):
         await session.pin(10)
     assert await connection.fetchval("select count(*) from pg_locks where locktype = 'advisory' and classid = 1") == 0
