@@ -7,8 +7,7 @@ us is paused until its position is known, and records that were handed out befor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from schemas.decode import decode
 from schemas.topics import Topic, topic_name
@@ -27,8 +26,9 @@ from worker.kafka import (
     bounded,
     translated,
 )
-from worker.lanes import Lane, all_idle, any_room
+from worker.lanes import Lane, all_idle
 from worker.logs import logger
+from worker.poll import Poll
 from worker.positions import acquire, bounds, judge
 from worker.progress import Progress
 from worker.settings import Settings
@@ -39,9 +39,6 @@ CONSUMED = (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS, Topic.REPORT_COMM
 REVOKE_SECONDS_MAX = 15.0
 """So long a rebalance waits for the batches in hand; after that they are fenced by their new owner."""
 RETRY_SECONDS = 0.5
-BEAT_SECONDS = 2.0
-BUSY_WAIT_MS = 20
-"""Longest wait of a poll for the lanes that have room, while others have none, ms."""
 HALTED_SECONDS = 5.0
 """How often a halted partition is looked at again."""
 ADVANCE_SECONDS = 10.0
@@ -67,6 +64,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._segment_topic = topic_name(settings.topic_prefix, Topic.SEGMENT_COMMANDS)
         self._retry_at = self._advance_at = 0.0
         self.stopping = asyncio.Event()
+        self._poll = Poll(
+            settings,
+            consumer,
+            lanes,
+            assignment,
+            segment_topic=self._segment_topic,
+            stopping=self.stopping,
+            beat=self._beat,
+        )
 
     async def run(self) -> None:
         """Read until `stopping` is set, then settle what is in hand and leave the group."""
@@ -119,65 +125,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         elif all(lane.has_room() for lane in self._lanes) and loop.time() >= self._advance_at:
             self._advance_at = loop.time() + ADVANCE_SECONDS
             await self._advance()
-
-    async def _poll(self) -> dict[TopicPartition, list[ConsumerRecord]]:
-        """Segment commands first, so that a segment goes before its members when both wait; then a batch for each lane.
-
-        A poll takes all it can from one partition before it looks at the next: lanes that share one would starve.
-        """
-        count = self._settings.batch_commands_max
-        shares = self._shares()
-        polled: dict[TopicPartition, list[ConsumerRecord]] = {}
-        segments = shares.pop(None, [])
-        if segments:
-            polled = await self._getmany(*segments, timeout_ms=0, max_records=count)
-        for lane, partitions in shares.items():
-            if lane is not None and (polled or lane.has_room()):
-                polled |= await self._getmany(*partitions, timeout_ms=0, max_records=count)
-        if polled:
-            return polled
-        if all(lane.has_room() for lane in self._lanes):
-            return await self._getmany(timeout_ms=self._settings.batch_wait_ms_max, max_records=count)
-        open_ = [partition for lane, share in shares.items() if lane and lane.has_room() for partition in share]
-        if open_:
-            return await self._getmany(*segments, *open_, timeout_ms=BUSY_WAIT_MS, max_records=count)
-        await self._beating(any_room(self._lanes))
-        return {}
-
-    def _lane_of(self, partition: TopicPartition) -> Lane:
-        lane: Lane = self._lanes[partition.partition % len(self._lanes)]
-        return lane
-
-    def _shares(self) -> dict[Lane | None, list[TopicPartition]]:
-        """The held partitions by their lane; those with segment commands have none of their own."""
-        shares: dict[Lane | None, list[TopicPartition]] = {}
-        for partition in self._assignment.held:
-            lane = None if partition.topic == self._segment_topic else self._lane_of(partition)
-            shares.setdefault(lane, []).append(partition)
-        return shares
-
-    async def _getmany(
-        self, *partitions: TopicPartition, timeout_ms: int, max_records: int
-    ) -> dict[TopicPartition, list[ConsumerRecord]]:
-        """aiokafka's call, which waits out rebalances of any length; never cancelled before the consumer is stopped."""
-        call = self._consumer.getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
-        polling = asyncio.ensure_future(call)
-        while not (await asyncio.wait({polling}, timeout=BEAT_SECONDS))[0]:
-            self._beat()
-            if self.stopping.is_set():
-                polling.cancel()
-                return {}
-        return polling.result()  # type: ignore[no-any-return]
-
-    async def _beating(self, waiting: Coroutine[Any, Any, None]) -> None:
-        """Wait for the lanes, however long the database is away: each of them has a pulse of its own."""
-        task = asyncio.ensure_future(waiting)
-        try:
-            while not (await asyncio.wait({task}, timeout=BEAT_SECONDS))[0]:
-                self._beat()
-        finally:
-            task.cancel()
-        task.result()
 
     async def _acquire(self) -> None:
         assignment = self._assignment
@@ -245,19 +192,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _dispatch(self, accepted: dict[TopicPartition, list[ConsumerRecord]]) -> None:
         """Batches for the lanes; with segment commands all of it is one batch, applied alone."""
         if any(partition.topic == self._segment_topic for partition in accepted):
-            await self._beating(all_idle(self._lanes))
+            await self._poll.beating(all_idle(self._lanes))
             batch = self._batch(accepted)
             if batch is not None:
-                await self._beating(self._lanes[0].put(batch))
-                await self._beating(all_idle(self._lanes))
+                await self._poll.beating(self._lanes[0].put(batch))
+                await self._poll.beating(all_idle(self._lanes))
             return
         shares: dict[Lane, dict[TopicPartition, list[ConsumerRecord]]] = {}
         for partition, records in accepted.items():
-            shares.setdefault(self._lane_of(partition), {})[partition] = records
+            shares.setdefault(self._poll.lane_of(partition), {})[partition] = records
         for lane, share in shares.items():
             batch = self._batch(share)
             if batch is not None:
-                await self._beating(lane.put(batch))
+                await self._poll.beating(lane.put(batch))
 
     def _batch(self, share: dict[TopicPartition, list[ConsumerRecord]]) -> Batch | None:
         """Decode a share of the poll; the partitions may have been taken away meanwhile."""
@@ -281,7 +228,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _advance(self) -> None:
         """Move idle partitions over what is no record. Nothing is in hand, so what was read was applied."""
-        await self._beating(all_idle(self._lanes))
+        await self._poll.beating(all_idle(self._lanes))
         for partition, held in list(self._assignment.held.items()):
             if held.applied_offset != held.next_offset or not self._consumer.assignment().issuperset([partition]):
                 continue
@@ -294,4 +241,4 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             if at > held.next_offset and self._assignment.held.get(partition) is held:
                 span = Span(partition.topic, partition.partition, held.epoch, held.next_offset, at)
                 held.next_offset = at
-                await self._beating(self._lanes[0].put(Batch((), (span,))))
+                await self._poll.beating(self._lanes[0].put(Batch((), (span,))))

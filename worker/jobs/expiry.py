@@ -86,7 +86,10 @@ class Expiry(Job):
     ) -> Record:
         async with session.transaction():
             await session.fetch("lock_shared", STRUCTURE_LOCK)
-            return await session.row("expiry_chunk", now, rows, self._since, user_key, segment_key)
+            row = await session.row("expiry_chunk", now, rows, self._since, user_key, segment_key)
+            if row["changed"] < row["due"]:  # a trigger can do that; the journal must not tell of what has not happened
+                raise Refused(f"the database kept {row['due'] - row['changed']} memberships that were to be ended")
+            return row
 
     async def _hold(self, session: Session, now: datetime, place: tuple[int, int], error: Refused) -> None:
         limits = HELD_SECONDS, HELD_SECONDS_MAX

@@ -23,7 +23,7 @@ ADD = (
 REFUSE = """
 create function refuse() returns trigger language plpgsql as $$
 begin
-    if old.user_key = {user_key} then raise exception 'stuck'; end if;
+    if old.user_key = {user_key} then {does}; end if;
     return old;
 end $$;
 create trigger refuse before delete on memberships for each row execute function refuse()
@@ -31,9 +31,9 @@ create trigger refuse before delete on memberships for each row execute function
 DUE_PER_SECOND, DUE_SECONDS, LATE_SECONDS_MAX = 1_000, 4, 2
 
 
-async def refuse(bench: Bench, user_key: int) -> None:
+async def refuse(bench: Bench, user_key: int, does: str = "raise exception 'stuck'") -> None:
     """From now on the database lets nobody end that user's memberships."""
-    await bench.sql.execute(REFUSE.format(user_key=user_key))
+    await bench.sql.execute(REFUSE.format(user_key=user_key, does=does))
 
 
 async def members(bench: Bench, key: int, first: int, last: int, seconds: float) -> None:
@@ -109,6 +109,18 @@ async def test_one_that_fails_holds_up_no_other(bench: Bench) -> None:
     bench.passes(seconds=HELD_SECONDS + 1)
     assert await bench.all_of(expiry) == 1
     assert await bench.sql.fetchval("select count(*) from expiry_held") == 0
+
+
+async def test_what_the_database_keeps_in_silence_is_not_said_to_have_ended(bench: Bench) -> None:
+    await bench.users(3)
+    key = await bench.segment("s")
+    await members(bench, key, 1, 3, 5)
+    bench.passes(seconds=6)
+    await refuse(bench, 2, "return null")
+    await bench.all_of(Expiry(bench.clock))
+    assert {row["user_id"] for row in await bench.journaled("expiry")} == {"user-1", "user-3"}
+    assert await bench.members(key) == {"user-2"}
+    assert "kept 1 membership" in await bench.sql.fetchval("select error from expiry_held")
 
 
 async def test_renewed_in_the_last_moment_stays(bench: Bench) -> None:

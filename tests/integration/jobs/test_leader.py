@@ -66,6 +66,7 @@ async def leading(bench: Bench, *jobs: Job) -> AsyncIterator[asyncio.Task[None]]
     """A process that was elected, until the end of the context."""
     one = leader(bench, *jobs)
     session = Database(bench.settings).session("leader")
+    await session.open()
     await session.pin(IDLE_SECONDS_MAX)
     task = asyncio.create_task(one.lead(session))
     try:
