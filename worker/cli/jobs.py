@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.console import out, show, write
+from worker.cli.render import local_time
 from worker.database import Database, Record
 from worker.errors import ConfigurationError
 from worker.settings import load
@@ -77,13 +78,9 @@ def _cells(row: Record, now: datetime) -> list[str]:
     return [
         name,
         state,
-        _moment(row["started_at"]),
+        local_time(row["started_at"]),
         f"{done} {row['unit']}" if row["started_at"] else "",
         f"{rate:,.0f}/s" if rate else "",
         left,
-        "" if is_running else "now" if row["next_at"] and row["next_at"] <= now else _moment(row["next_at"]),
+        "" if is_running else "now" if row["next_at"] and row["next_at"] <= now else local_time(row["next_at"]),
     ]
-
-
-def _moment(at: datetime | None) -> str:
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""

@@ -170,6 +170,11 @@ def moment(at: datetime) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00").removesuffix(" 00:00")
 
 
+def local_time(at: datetime | None) -> str:
+    """A table's moment, to the second; empty for none."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+
 def _moment(text: str) -> str:
     return moment(datetime.fromisoformat(text))
 

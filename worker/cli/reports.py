@@ -13,7 +13,7 @@ from rich.text import Text
 
 from schemas.topics import Topic
 from worker.cli.console import complain, err, out, plain, show, write
-from worker.cli.render import line, short_type
+from worker.cli.render import line, local_time, short_type
 from worker.cli.send import Sender, make
 from worker.cli.tail import Event, Tail, tail
 from worker.database import Database, Record
@@ -68,7 +68,7 @@ async def listing(*, as_json: bool) -> None:
         return
     table = Table("month", "state", "made", "rows", "bytes", "attempts", box=SIMPLE_HEAD)
     for row in rows:
-        made = _moment(row["made_at"])
+        made = local_time(row["made_at"])
         counts = ("" if row[name] is None else f"{row[name]:,}" for name in ("rows", "bytes"))
         word = state(row)
         table.add_row(f"{row['month']:%Y-%m}", Text(word, STATE_STYLES.get(word, "")), made, *counts, _attempts(row))
@@ -105,7 +105,7 @@ def _details(row: Record) -> None:
 def _again(row: Record) -> str:
     """When a failed report is tried again."""
     if row["retry_at"]:
-        return f"tried again at {_moment(row['retry_at'])}"
+        return f"tried again at {local_time(row['retry_at'])}"
     if row["requests"] or not row["is_permanent"]:
         return "about to be tried again"
     if row["is_partial"] is not False and datetime.now(UTC).date() < Month.of(row["month"]).ends.date():
@@ -115,10 +115,6 @@ def _again(row: Record) -> str:
 
 def _attempts(row: Record) -> str:
     return "" if row["attempts"] is None else str(row["attempts"])
-
-
-def _moment(at: datetime | None) -> str:
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
 async def _outcome(settings: Settings, reading: Tail, command_id: str, month: Month) -> Event:
@@ -131,7 +127,7 @@ async def _outcome(settings: Settings, reading: Tail, command_id: str, month: Mo
             if retry_at is None:
                 return event
             err.print(line(event))
-            err.print(Text(f"it is tried again at {_moment(retry_at)}; waiting …", "dim"))
+            err.print(Text(f"it is tried again at {local_time(retry_at)}; waiting …", "dim"))
 
 
 async def _retry_at(settings: Settings, month: Month) -> datetime | None:
