@@ -14,7 +14,8 @@ import pytest
 from tests.support.audit import audit
 from tests.support.line import Line, line
 from tests.support.load import Load
-from tests.support.workers import Worker, workers
+from tests.support.workers import workers
+from worker import kafka
 from worker.settings import Settings
 
 SESSION_SECONDS = 6
@@ -69,17 +70,15 @@ async def test_a_frozen_worker_comes_back(fast: Settings, topics: list[str], tmp
         await frozen.start()
         await frozen.ready()
         async with under_load(outside, 4) as load:
-            alone = await _rebalances(frozen)
             await other.start()
-            await _rebalanced(frozen, alone)
+            await _group_has(fast, 2)
             for _ in range(2):
                 await _progress(outside, 200)
-                before = await _rebalances(frozen), await _rebalances(other)
                 frozen.signal(signal.SIGSTOP)
-                await _rebalanced(other, before[1])
+                await _group_has(fast, 1)
                 await _progress(outside, 200)
                 frozen.signal(signal.SIGCONT)
-                await _rebalanced(frozen, before[0])
+                await _group_has(fast, 2)
         await audit(outside, fast, load.sent, load.garbage)
 
 
@@ -89,15 +88,12 @@ async def _progress(outside: Line, more: int) -> None:
     await outside.until(lambda said: len(said) >= before + more, seconds=120)
 
 
-async def _rebalances(worker: Worker) -> int:
-    """How often the worker was given partitions."""
-    _, text = await worker.get("/metrics")
-    found = [line for line in text.splitlines() if line.startswith("segmentation_rebalances_total")]
-    return int(float(found[0].split()[1])) if found else 0
-
-
-async def _rebalanced(worker: Worker, before: int) -> None:
-    """Wait until the worker was given partitions once more."""
-    async with asyncio.timeout(60):
-        while await _rebalances(worker) <= before:
-            await asyncio.sleep(0.2)
+async def _group_has(settings: Settings, members: int) -> None:
+    """Wait until Kafka's group has so many members that agree on who has which partitions."""
+    async with asyncio.timeout(120), kafka.admin(settings) as client:
+        while True:
+            (answer,) = await client.describe_consumer_groups([settings.group_id])
+            (group,) = answer.to_object()["groups"]
+            if (group["state"], len(group["members"])) == ("Stable", members):
+                return
+            await asyncio.sleep(0.1)
