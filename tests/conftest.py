@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
 import pytest
+import structlog
 
 from tests.services import Provided, provide
 from worker import migrations, topics
@@ -18,6 +20,9 @@ from worker.local.services import Services, embedded
 from worker.settings import Settings
 
 TEMPLATE = "segmentation_template"
+
+# the log of a worker in this process goes to standard error, where the command line's results do not go
+structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr), cache_logger_on_first_use=False)
 
 
 @pytest.fixture(scope="session")

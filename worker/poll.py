@@ -39,7 +39,7 @@ class Poll:
     async def __call__(self) -> Polled:
         """Segment commands first, so that a segment goes before its members when both wait; then a batch for each lane.
 
-        What is fetched at once can come in between: then the lanes' commands are there, and the segments' were not yet.
+        What is fetched at once can come in between: who was asked before it is asked again, so that it is one batch.
         Raises KafkaError and OSError; what was handed out before is returned first, as it does not come again.
         """
         error, self._error = self._error, None
@@ -57,14 +57,22 @@ class Poll:
     async def _fill(self, polled: Polled) -> None:
         shares = self._shares()
         segments = shares.pop(None, [])
-        polled |= await self._segments(segments)
-        for lane, partitions in shares.items():
-            if lane is not None and (polled or lane.has_room()):
-                polled |= await self._records(*partitions, timeout_ms=0)
+        await self._ask(polled, shares, segments)
         if not polled:
             polled |= await self._wait(shares, segments)
-        if polled and polled.keys().isdisjoint(segments):
-            polled |= await self._segments(segments)
+        if polled:
+            await self._ask(polled, shares, segments)
+
+    async def _ask(
+        self, polled: Polled, shares: dict[Lane | None, list[TopicPartition]], segments: list[TopicPartition]
+    ) -> None:
+        """Whatever is there of those of whom nothing was had yet; with segment commands all lanes take part."""
+        if segments and polled.keys().isdisjoint(segments):
+            polled |= await self._records(*segments, timeout_ms=0)
+        takes_all = not polled.keys().isdisjoint(segments)
+        for lane, partitions in shares.items():
+            if lane is not None and (takes_all or lane.has_room()) and polled.keys().isdisjoint(partitions):
+                polled |= await self._records(*partitions, timeout_ms=0)
 
     def lane_of(self, partition: TopicPartition) -> Lane:
         """A partition always has the same one."""
@@ -80,9 +88,6 @@ class Poll:
         finally:
             task.cancel()
         task.result()
-
-    async def _segments(self, partitions: Sequence[TopicPartition]) -> Polled:
-        return await self._records(*partitions, timeout_ms=0) if partitions else {}
 
     async def _wait(
         self, shares: dict[Lane | None, list[TopicPartition]], segments: Sequence[TopicPartition]

@@ -59,7 +59,7 @@ def poll_of(consumer: Consumer) -> Poll:
 async def test_segments_are_asked_first_and_then_each_lane() -> None:
     consumer = Consumer({SEGMENTS: ["s"]}, {A: ["a"]}, {B: ["b"]})
     assert await poll_of(consumer)() == {SEGMENTS: ["s"], A: ["a"], B: ["b"]}
-    assert consumer.calls == [((SEGMENTS,), 0), ((A,), 0), ((B,), 0)]
+    assert consumer.calls == [((SEGMENTS,), 0), ((A,), 0), ((B,), 0)], "nobody is asked twice"
 
 
 async def test_segments_that_came_in_between_are_not_left_behind() -> None:
