@@ -14,7 +14,7 @@ from worker.logs import logger
 
 log = logger(__name__)
 
-ROWS_MIN, ROWS_MAX = 500, 10_000
+ROWS_MIN, ROWS_MAX = 500, 20_000
 HELD_SECONDS, HELD_SECONDS_MAX = 300, 3_600
 """After this time an expiry that the database refused is tried again; doubled each time, up to the second."""
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)

@@ -10,6 +10,8 @@ from worker.database import Session
 
 CHUNK_SECONDS = 0.05
 """So long a turn's transaction should take: command batches wait for it."""
+AIM = 0.9
+"""The share of that time which a turn aims at."""
 
 
 class Job(abc.ABC):
@@ -39,5 +41,6 @@ class ChunkSize:
         """Learn from a full turn."""
         if seconds > CHUNK_SECONDS:
             self.rows = max(self._rows_min, self.rows // 2)
-        elif seconds < CHUNK_SECONDS / 2:
-            self.rows = min(self._rows_max, self.rows * 2)
+        else:
+            growth = min(2.0, CHUNK_SECONDS * AIM / max(seconds, 1e-6))
+            self.rows = max(self.rows, min(self._rows_max, int(self.rows * growth)))

@@ -11,12 +11,14 @@ with due as materialized (
     limit $2
     for update of m skip locked
 ), judged as materialized (
-    select d.*, u.user_id, s.deleted_at,
-        s.deleted_at is null and coalesce(s.percent, 0) > 0 and bucket(s.salt, u.user_id) < s.percent * 100 as goes_on,
+    -- users one by one, in a subquery: no estimate can make it a join with all of them
+    select d.place, d.user_key, d.segment_key, d.expires_at,
+        case when s.percent > 0 and s.deleted_at is null then bucket(
+            s.salt, (select u.user_id from users u where u.user_key = d.user_key)
+        ) < s.percent * 100 else false end as goes_on,
         not (s.deleted_at is null or d.expires_at <= s.deleted_at) as by_deletion
     from due d
     join segments s using (segment_key)
-    cross join lateral (select user_id from users u where u.user_key = d.user_key limit 1) u
 ), gone_on as (
     update memberships set origin = 'rollout', expires_at = null
     where ctid = any (array(select place from judged where goes_on))
@@ -26,7 +28,7 @@ with due as materialized (
     where ctid = any (array(select place from judged where not goes_on))
     returning 1
 ), changed as materialized (
-    select min(user_id) as user_id, by_deletion,
+    select user_key, by_deletion,
         array_agg(segment_key order by expires_at, segment_key) filter (where not goes_on) as exited,
         array_agg(segment_key order by expires_at, segment_key) filter (where goes_on) as renewed
     from judged
@@ -42,8 +44,9 @@ with due as materialized (
     insert into journal (sequence, time, type, reason, user_id, exited, renewed)
     select h.before + row_number() over (), h.time, 'membership.changed',
         case when c.by_deletion then 'segment_deleted' else 'expiry' end::change_reason,
-        c.user_id, c.exited, c.renewed
+        (select u.user_id from users u where u.user_key = c.user_key), c.exited, c.renewed
     from head h, changed c
+    returning user_id is null as is_nobodys
 ), counted as (
     update deletions d
     set exited = exited + (select count(*) from judged t where t.segment_key = d.segment_key and t.by_deletion)
@@ -51,5 +54,8 @@ with due as materialized (
 ), freed as (
     delete from expiry_held h using due d where h.user_key = d.user_key and h.segment_key = d.segment_key
 )
-select d.due, d.expires_at, (select count(*) from ended) + (select count(*) from gone_on) as changed
+select d.due, d.expires_at, case
+        when exists (select from appended where is_nobodys) then 0
+        else (select count(*) from ended) + (select count(*) from gone_on)
+    end as changed
 from (select count(*) as due, max(expires_at) as expires_at from due) d

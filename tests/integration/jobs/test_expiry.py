@@ -123,6 +123,17 @@ async def test_what_the_database_keeps_in_silence_is_not_said_to_have_ended(benc
     assert "kept 1 membership" in await bench.sql.fetchval("select error from expiry_held")
 
 
+async def test_a_membership_of_nobody_is_held_back(bench: Bench) -> None:
+    """There is none while only the worker writes; the journal must never tell of a user without an id."""
+    await bench.users(2)
+    key = await bench.segment("s")
+    await members(bench, key, 1, 3, 5)
+    bench.passes(seconds=6)
+    await bench.all_of(Expiry(bench.clock))
+    assert {row["user_id"] for row in await bench.journaled("expiry")} == {"user-1", "user-2"}
+    assert await bench.sql.fetchval("select user_key from expiry_held") == 3
+
+
 async def test_renewed_in_the_last_moment_stays(bench: Bench) -> None:
     """A command renews it in a transaction that the job meets: the job passes it by, and looks again."""
     await bench.users(2)
