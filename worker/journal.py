@@ -81,19 +81,15 @@ def changed(
 
 def segment_event(command: Command | None, event_type: str, segment_key: int, detail: dict[str, Any]) -> Row:
     """Something happened to a segment; `detail` is the event's data."""
-    return Row(
-        event_type,
-        segment_key=segment_key,
-        command_id=command.id if command else None,
-        command_source=command.source if command else None,
-        correlation_id=command.correlationid if command else None,
-        traceparent=command.traceparent if command else None,
-        detail=encode_data(detail).decode(),
-    )
+    return _event(command, event_type, detail)._replace(segment_key=segment_key)
 
 
 def report_event(command: Command | None, event_type: str, detail: dict[str, Any]) -> Row:
     """Something became of a month's report; `detail` is the event's data."""
+    return _event(command, event_type, detail)
+
+
+def _event(command: Command | None, event_type: str, detail: dict[str, Any]) -> Row:
     return Row(
         event_type,
         command_id=command.id if command else None,

@@ -12,7 +12,7 @@ from schemas.topics import Topic, topic_name
 from worker.cli import past
 from worker.cli.console import out, patience, plain, write
 from worker.cli.inquiry import unknown
-from worker.cli.render import line, moment
+from worker.cli.render import line, local_time, moment
 from worker.database import Record
 from worker.encode import Encoder
 from worker.errors import ConfigurationError
@@ -43,7 +43,7 @@ async def history(user_id: str, *, limit: int, before: int | None, months: past.
 
 
 def _line(row: Record, event: dict[str, Any]) -> Text:
-    text = line(event, row["time"].astimezone().strftime("%Y-%m-%d %H:%M:%S"))
+    text = line(event, local_time(row["time"]))
     command = f"  {plain(row['command_id'])} of {plain(row['command_source'])}" if row["command_id"] else ""
     return text.append(f"{command}  #{row['sequence']}", "dim")
 

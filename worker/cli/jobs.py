@@ -45,9 +45,7 @@ async def jobs(*, as_json: bool) -> None:
 
 async def preview(percent: Decimal, segment: str | None) -> None:
     """Print how many users would enter and leave; raises ConfigurationError for an unknown segment."""
-    settings = load()
-    limits = settings.model_copy(update={"statement_seconds_max": PREVIEW_SECONDS_MAX})
-    session = Database(limits).session("preview")
+    session = Database(load()).session("preview", statement_seconds_max=PREVIEW_SECONDS_MAX)
     try:
         row = await session.row("preview", segment, percent, uuid4())
     finally:

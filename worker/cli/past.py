@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from worker.database import Database, Record, Session
+from worker.reports.months import Month
 from worker.settings import Settings
 
 MONTH_SECONDS_MAX = 600.0
@@ -36,10 +37,7 @@ class Months:
     @property
     def ends(self) -> datetime | None:
         """The first instant after it."""
-        if self.until is None:
-            return None
-        last = begin(self.until)
-        return last.replace(year=last.year + last.month // 12, month=last.month % 12 + 1)
+        return Month.of(begin(self.until)).ends if self.until else None
 
 
 def begin(month: str) -> datetime:
@@ -53,7 +51,7 @@ def begin(month: str) -> datetime:
 @asynccontextmanager
 async def patient(settings: Settings, name: str) -> AsyncIterator[Session]:
     """A session whose statements may take as long as a month does."""
-    session = Database(settings.model_copy(update={"statement_seconds_max": MONTH_SECONDS_MAX})).session(name)
+    session = Database(settings).session(name, statement_seconds_max=MONTH_SECONDS_MAX)
     try:
         yield session
     finally:

@@ -167,7 +167,7 @@ def _clock(text: object) -> str:
 
 def moment(at: datetime) -> str:
     """Local date and time of day, without what is zero."""
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00").removesuffix(" 00:00")
+    return local_time(at).removesuffix(":00").removesuffix(" 00:00")
 
 
 def local_time(at: datetime | None) -> str:
