@@ -15,12 +15,13 @@ import asyncpg
 from benchmarks.usage import rss_mib
 from benchmarks.world import USERS, World, worker
 from schemas.topics import Topic, topic_name
-from worker import kafka, topics
-from worker.database import Database
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
 from worker.jobs.job import Job
 from worker.jobs.rollout import Rollout
+from worker.kafka import clients as kafka
+from worker.kafka import topics
+from worker.postgres.session import Database
 from worker.settings import Settings
 
 PERCENTS = (10, 50, 100)

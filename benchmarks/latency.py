@@ -12,7 +12,8 @@ from typing import Any
 from benchmarks.world import USERS, World, command, worker
 from schemas.envelope import STRUCTURED_HEADERS
 from schemas.topics import Topic, topic_name
-from worker import kafka, topics
+from worker.kafka import clients as kafka
+from worker.kafka import topics
 from worker.settings import Settings
 
 COMMANDS_PER_SECOND = 200

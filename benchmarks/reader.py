@@ -12,7 +12,8 @@ import time
 from uuid import UUID
 
 from schemas.topics import Topic, topic_name
-from worker import kafka, topics
+from worker.kafka import clients as kafka
+from worker.kafka import topics
 from worker.settings import load
 
 

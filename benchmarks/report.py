@@ -17,9 +17,9 @@ from benchmarks.usage import rss_mib
 from benchmarks.world import World, worker
 from schemas.topics import Topic
 from tests.support.line import line
-from worker.database import SERVER_SETTINGS, statement
 from worker.local.guarded import Command
 from worker.local.postgres import programs
+from worker.postgres.session import SERVER_SETTINGS, statement
 from worker.reports.months import Month
 from worker.settings import Settings
 

@@ -19,10 +19,12 @@ import asyncpg
 
 from schemas.envelope import STRUCTURED_HEADERS
 from schemas.topics import Topic, topic_name
-from worker import kafka, migrations, topics
+from worker.kafka import clients as kafka
+from worker.kafka import topics
 from worker.local.guarded import Command, Guarded, Process
 from worker.local.server import HOST, free_port
 from worker.local.services import Services
+from worker.postgres import migrations
 from worker.settings import ENV_PREFIX, Settings
 
 USERS = 1_000_000

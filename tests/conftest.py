@@ -13,10 +13,11 @@ import pytest
 import structlog
 
 from tests.services import Provided, provide
-from worker import migrations, topics
 from worker.errors import Unavailable
-from worker.kafka import KafkaError, admin, bounded
+from worker.kafka import topics
+from worker.kafka.clients import KafkaError, admin, bounded
 from worker.local.services import Services, embedded
+from worker.postgres import migrations
 from worker.settings import Settings
 
 TEMPLATE = "segmentation_template"

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from worker.errors import Unavailable
-from worker.kafka import admin
+from worker.kafka.clients import admin
 from worker.local.server import free_port
 from worker.local.services import embedded
 from worker.settings import Settings

@@ -11,26 +11,28 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from worker import deployment, migrations, topics
-from worker.apply import Applier, Outcome
-from worker.assignment import Assignment
-from worker.batch import Batch
-from worker.consume import Consumer
-from worker.database import Database
+from worker import deployment
 from worker.errors import ConfigurationError, WorkerError
-from worker.http import Http
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
 from worker.jobs.leader import Leader
 from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
-from worker.kafka import group_consumer, require_compiled_records
-from worker.lanes import Lane
-from worker.logs import logger
-from worker.mirror import Mirror
-from worker.progress import Progress
-from worker.relay import Relay
-from worker.replies import Replies
+from worker.journal.relay import Relay
+from worker.kafka import topics
+from worker.kafka.clients import group_consumer, require_compiled_records
+from worker.line.apply import Applier, Outcome
+from worker.line.assignment import Assignment
+from worker.line.batch import Batch
+from worker.line.consume import Consumer
+from worker.line.lanes import Lane
+from worker.line.mirror import Mirror
+from worker.line.replies import Replies
+from worker.observability.http import Http
+from worker.observability.logs import logger
+from worker.observability.progress import Progress
+from worker.postgres import migrations
+from worker.postgres.session import Database
 from worker.reports.reporter import Reporter
 from worker.reports.storages import storage_of
 from worker.settings import Settings

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from worker.database import Database, Record
 from worker.errors import ConfigurationError
-from worker.kafka import admin, bounded
+from worker.kafka.clients import admin, bounded
+from worker.postgres.session import Database, Record
 from worker.settings import Settings
 
 LABELS = {

@@ -7,13 +7,20 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 from schemas.topics import Topic, topic_name
-from worker import deployment, topics
-from worker.consume import CONSUMED
-from worker.database import Database, Session
-from worker.election import LOCK_CLASS
+from worker import deployment
 from worker.errors import ConfigurationError
-from worker.kafka import TopicPartition, abandon, bounded, reader, translated
-from worker.relay import Relay, last_cursor
+from worker.journal.relay import Relay, last_cursor
+from worker.kafka import topics
+from worker.kafka.clients import (
+    TopicPartition,
+    abandon,
+    bounded,
+    reader,
+    translated,
+)
+from worker.leadership.election import LOCK_CLASS
+from worker.line.consume import CONSUMED
+from worker.postgres.session import Database, Session
 from worker.settings import Settings
 
 

@@ -12,7 +12,7 @@ from tests.acceptance.shell import Shell
 from tests.conftest import beside, make_settings
 from tests.services import Provided
 from tests.support.workers import workers
-from worker import topics
+from worker.kafka import topics
 from worker.settings import Settings
 
 

@@ -12,8 +12,8 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.browser.browsers import ARGUMENTS, NoBrowser, find
-from worker.reports.page import render
-from worker.reports.summary import Summary
+from worker.reports.page.render import render
+from worker.reports.page.summary import Summary
 
 Scheme = Literal["light", "dark"]
 HEIGHT = 900

@@ -9,7 +9,7 @@ from playwright.async_api import Page
 
 from tests.browser.conftest import Scheme, Show
 from tests.support import summaries
-from worker.reports.summary import Summary
+from worker.reports.page.summary import Summary
 
 DESK, PHONE = 1280, 360
 ALL = ("busy", "partial", "many", "hostile", "quiet", "empty")

@@ -13,9 +13,10 @@ from schemas.topics import Topic, topic_name
 from tests.conftest import make_settings
 from tests.support.line import Line, line, working
 from tests.support.workers import Worker, workers
-from worker import app, kafka, reset
-from worker import topics as kafka_topics
+from worker import app, reset
 from worker.errors import ConfigurationError, RelayHalted
+from worker.kafka import clients as kafka
+from worker.kafka import topics as kafka_topics
 from worker.settings import Settings
 
 COMMANDS = Topic.MEMBERSHIP_COMMANDS

@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 
 from tests.support.line import line, working
-from worker.database import Session
 from worker.errors import Unavailable
+from worker.postgres.session import Session
 from worker.settings import Settings
 
 REFUSING = """

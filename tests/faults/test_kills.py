@@ -15,7 +15,7 @@ from tests.support.audit import audit
 from tests.support.line import Line, line
 from tests.support.load import Load
 from tests.support.workers import workers
-from worker import kafka
+from worker.kafka import clients as kafka
 from worker.settings import Settings
 
 SESSION_SECONDS = 6

@@ -12,10 +12,10 @@ from tests.support.audit import audit
 from tests.support.line import line
 from tests.support.load import Load
 from tests.support.workers import Worker, workers
-from worker import migrations
-from worker import topics as kafka_topics
+from worker.kafka import topics as kafka_topics
 from worker.local.server import Server
 from worker.local.services import Services
+from worker.postgres import migrations
 from worker.settings import Settings
 
 BURSTS = 30

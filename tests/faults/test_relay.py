@@ -12,7 +12,7 @@ from tests.support.audit import audit
 from tests.support.line import line, working
 from tests.support.load import Load
 from tests.support.workers import Worker, workers
-from worker import kafka
+from worker.kafka import clients as kafka
 from worker.settings import Settings
 
 FAULTS = 5

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import beside, make_settings
 from tests.services import Provided
 from tests.support.line import Line, line, working
-from worker import topics
+from worker.kafka import topics
 
 
 @pytest.fixture(scope="session")

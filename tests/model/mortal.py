@@ -8,8 +8,8 @@ from typing import Any
 
 import asyncpg
 
-from worker.database import Database, Record, Session
 from worker.errors import CommitUnknown
+from worker.postgres.session import Database, Record, Session
 
 
 class Mortal(Session):

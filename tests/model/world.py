@@ -21,16 +21,16 @@ from tests.model.compare import Reader
 from tests.model.mortal import Mortal
 from tests.model.naive import Event
 from tests.model.strategies import START, Garbage, Meet, Sent
-from worker.apply import Applier, Outcome
-from worker.batch import Batch, Received, Span
-from worker.database import Database
-from worker.encode import Encoder
 from worker.errors import Fenced, Unavailable
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
 from worker.jobs.job import Job
 from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
+from worker.journal.encode import Encoder
+from worker.line.apply import Applier, Outcome
+from worker.line.batch import Batch, Received, Span
+from worker.postgres.session import Database
 from worker.settings import Settings
 
 PARTITIONS = 2

@@ -20,9 +20,10 @@ from schemas.decode import decode
 from schemas.producer import new_command
 from schemas.topics import topic_name
 from tests.model.world import BYTES_MAX, PARTITIONS, World
-from worker.batch import Received
-from worker.cli import history, inquiry
-from worker.cli.past import Months
+from worker.cli import history
+from worker.cli.why import command as inquiry
+from worker.cli.why.journal import Months
+from worker.line.batch import Received
 from worker.settings import ENV_PREFIX, Settings
 
 BEGINNING = timedelta(days=90)

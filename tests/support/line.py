@@ -14,8 +14,9 @@ from uuid import uuid4
 from schemas.commands import COMMANDS, CommandType
 from schemas.producer import new_command
 from schemas.topics import TOPICS, Topic, topic_name
-from worker import app, kafka
-from worker import topics as kafka_topics
+from worker import app
+from worker.kafka import clients as kafka
+from worker.kafka import topics as kafka_topics
 from worker.settings import Settings
 
 WAIT_SECONDS_MAX = 60.0

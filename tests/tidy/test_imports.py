@@ -10,15 +10,15 @@ import pytest
 from tests.tidy.sources import ROOT, files, imported, name
 
 HOMES = {
-    "asyncpg": {"worker/database.py"},
-    "aiokafka": {"worker/kafka.py"},
-    "alembic": {"worker/migrations.py", "worker/sql/migrations/env.py"},
-    "sqlalchemy": {"worker/migrations.py"},
-    "prometheus_client": {"worker/metrics.py", "worker/http.py"},
-    "aiohttp": {"worker/http.py", "worker/cli/demo.py"},
-    "jinja2": {"worker/reports/page.py"},
-    "matplotlib": {"worker/reports/charts.py"},
-    "structlog": {"worker/logs.py"},
+    "asyncpg": {"worker/postgres/session.py"},
+    "aiokafka": {"worker/kafka/clients.py"},
+    "alembic": {"worker/postgres/migrations.py", "worker/sql/migrations/env.py"},
+    "sqlalchemy": {"worker/postgres/migrations.py"},
+    "prometheus_client": {"worker/observability/metrics.py", "worker/observability/http.py"},
+    "aiohttp": {"worker/observability/http.py", "worker/cli/demo.py"},
+    "jinja2": {"worker/reports/page/render.py"},
+    "matplotlib": {"worker/reports/page/charts.py"},
+    "structlog": {"worker/observability/logs.py"},
     "pydantic_settings": {"worker/settings.py"},
 }
 IMPORT_ALL = """

@@ -13,12 +13,12 @@ STATEMENT = re.compile(
     re.IGNORECASE,
 )
 LOCK_OF_MIGRATIONS = "select pg_advisory_xact_lock(:key)"
-STATEMENTS = sorted(SQL.glob("*.sql"))
+STATEMENTS = sorted(path for path in SQL.glob("*/*.sql") if path.parent.name != "migrations")
 
 
 def test_no_statement_stands_in_python() -> None:
     found = [(name(path), text) for path in files("worker") for text in texts(path) if STATEMENT.match(text)]
-    assert found == [("worker/migrations.py", LOCK_OF_MIGRATIONS)]
+    assert found == [("worker/postgres/migrations.py", LOCK_OF_MIGRATIONS)]
 
 
 def test_every_statement_is_used() -> None:

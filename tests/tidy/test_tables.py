@@ -12,16 +12,16 @@ from prometheus_client.metrics import MetricWrapperBase
 from schemas.commands import COMMANDS, names_on
 from schemas.topics import Topic
 from tests.tidy.sources import ROOT
-from worker import metrics
-from worker.apply import EXCLUSIVE_TYPES, QUERY, STRUCTURE_LOCK
 from worker.cli.settings_page import markdown
-from worker.consume import CONSUMED
-from worker.handlers import HANDLERS
 from worker.jobs.leader import Leader
-from worker.migrations import MIGRATION_LOCK
-from worker.relay import Relay
+from worker.journal.relay import Relay
+from worker.line.apply import EXCLUSIVE_TYPES, QUERY, STRUCTURE_LOCK
+from worker.line.consume import CONSUMED
+from worker.line.handlers import HANDLERS
+from worker.line.rounds import SEGMENT_TYPES
+from worker.observability import metrics
+from worker.postgres.migrations import MIGRATION_LOCK
 from worker.reports.reporter import Reporter
-from worker.rounds import SEGMENT_TYPES
 from worker.settings import Settings
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from worker.cli.commands_ask import Wait, questions
+from worker.cli.commands_report import reporting
 from worker.cli.console import EXIT_FAILED, err, failing, out, run, write
-from worker.cli.questions import Wait, questions
-from worker.cli.reporting import reporting
 
 app = typer.Typer(
     name="segmentation",
@@ -109,7 +109,7 @@ def send(
 
     It is checked before it leaves. With --wait, one that was rejected makes the exit code 1.
     """
-    from worker.cli import send as sending
+    from worker.cli import sender as sending
 
     if command_type == "-":
         if data is not None or command_id is not None:

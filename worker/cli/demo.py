@@ -23,17 +23,18 @@ from rich.rule import Rule
 from rich.text import Text
 
 from schemas.topics import Topic, topic_name
-from worker import migrations, topics
 from worker.cli.console import complain, out, show
+from worker.cli.demo_scenes import REPEATED_ID, Scene, scenes
 from worker.cli.query import ask
 from worker.cli.render import line, short_type, snapshot
-from worker.cli.send import Prepared, Sender, make
-from worker.cli.story import REPEATED_ID, Scene, scenes
+from worker.cli.sender import Prepared, Sender, make
 from worker.cli.tail import Event, Tail, tail
 from worker.errors import ConfigurationError
+from worker.kafka import topics
 from worker.local.guarded import Command, Process, guarded
 from worker.local.server import HOST, free_port
 from worker.local.services import embedded
+from worker.postgres import migrations
 from worker.settings import ENV_PREFIX, Settings, load
 
 SOURCE = "/demo"

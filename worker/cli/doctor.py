@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from rich.text import Text
 
-from worker import deployment, migrations, topics
+from worker import deployment
 from worker.cli.console import out, plain
-from worker.database import Database
 from worker.errors import WorkerError
+from worker.kafka import topics
+from worker.postgres import migrations
+from worker.postgres.session import Database
 from worker.reports.storage import Finding
 from worker.reports.storages import storage_of
 from worker.settings import Settings, load

@@ -9,13 +9,13 @@ from typing import Any
 from rich.text import Text
 
 from schemas.topics import Topic, topic_name
-from worker.cli import past
 from worker.cli.console import out, patience, plain, write
-from worker.cli.inquiry import unknown
 from worker.cli.render import line, local_time, moment
-from worker.database import Record
-from worker.encode import Encoder
+from worker.cli.why import journal as past
+from worker.cli.why.command import unknown
 from worker.errors import ConfigurationError
+from worker.journal.encode import Encoder
+from worker.postgres.session import Record
 from worker.settings import load
 
 

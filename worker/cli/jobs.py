@@ -13,8 +13,8 @@ from rich.text import Text
 
 from worker.cli.console import out, show, write
 from worker.cli.render import local_time
-from worker.database import Database, Record
 from worker.errors import ConfigurationError
+from worker.postgres.session import Database, Record
 from worker.settings import load
 
 PREVIEW_SECONDS_MAX = 600.0

@@ -8,10 +8,12 @@ from typing import Literal
 
 from rich.markup import escape
 
-from worker import app, logs, migrations, reset
-from worker import topics as kafka_topics
+from worker import app, reset
 from worker.cli.console import out
 from worker.errors import ConfigurationError
+from worker.kafka import topics as kafka_topics
+from worker.observability import logs
+from worker.postgres import migrations
 from worker.settings import load
 
 

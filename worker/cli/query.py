@@ -10,7 +10,7 @@ from schemas.envelope import qualified
 from schemas.topics import Topic
 from worker.cli.console import complain, err, show, write
 from worker.cli.render import line, snapshot
-from worker.cli.send import Sender, make
+from worker.cli.sender import Sender, make
 from worker.cli.tail import Event, Tail, tail
 from worker.settings import Settings, load
 

@@ -14,9 +14,9 @@ from rich.text import Text
 from schemas.topics import Topic
 from worker.cli.console import complain, err, out, plain, show, write
 from worker.cli.render import line, local_time, short_type
-from worker.cli.send import Sender, make
+from worker.cli.sender import Sender, make
 from worker.cli.tail import Event, Tail, tail
-from worker.database import Database, Record
+from worker.postgres.session import Database, Record
 from worker.reports.months import Month
 from worker.settings import Settings, load
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 from schemas.topics import TOPICS, Topic, topic_name
-from worker import topics
 from worker.errors import ConfigurationError
-from worker.kafka import (
+from worker.kafka import topics
+from worker.kafka.clients import (
     AIOKafkaConsumer,
     ConsumerRecord,
     TopicPartition,

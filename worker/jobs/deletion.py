@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from worker import journal, metrics
-from worker.apply import STRUCTURE_LOCK
-from worker.database import Session
 from worker.jobs.job import ChunkSize, Job
+from worker.journal import rows as journal
+from worker.line.apply import STRUCTURE_LOCK
+from worker.observability import metrics
+from worker.postgres.session import Session
 
 BLOCKS_MIN, BLOCKS_MAX = 8, 1_024
 """Blocks in one chunk; a block holds at most some 130 memberships."""

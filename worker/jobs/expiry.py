@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from worker import journal, metrics
-from worker.apply import STRUCTURE_LOCK
-from worker.database import Record, Session
 from worker.errors import Refused
 from worker.jobs.job import ChunkSize, Job
-from worker.logs import logger
+from worker.journal import rows as journal
+from worker.line.apply import STRUCTURE_LOCK
+from worker.observability import metrics
+from worker.observability.logs import logger
+from worker.postgres.session import Record, Session
 
 log = logger(__name__)
 

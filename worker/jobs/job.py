@@ -6,7 +6,7 @@ import abc
 from collections.abc import Callable
 from datetime import datetime
 
-from worker.database import Session
+from worker.postgres.session import Session
 
 CHUNK_SECONDS = 0.05
 """So long a turn's transaction should take: command batches wait for it."""

@@ -9,14 +9,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from worker import journal, metrics
-from worker.database import Database, DriverError, Session
-from worker.election import Elected
 from worker.errors import ConfigurationError, Hindered, Refused
 from worker.jobs.job import Job
-from worker.logs import logger
-from worker.progress import Progress
-from worker.ticking import ticking
+from worker.journal import rows as journal
+from worker.leadership.election import Elected
+from worker.leadership.ticking import ticking
+from worker.observability import metrics
+from worker.observability.logs import logger
+from worker.observability.progress import Progress
+from worker.postgres.session import Database, DriverError, Session
 
 log = logger(__name__)
 

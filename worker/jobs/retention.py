@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import isodate
 
-from worker import journal
-from worker.database import Session
 from worker.jobs.job import Job
-from worker.logs import logger
+from worker.journal import rows as journal
+from worker.observability.logs import logger
+from worker.postgres.session import Session
 
 log = logger(__name__)
 

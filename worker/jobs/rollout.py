@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
-from worker import journal, metrics
-from worker.apply import STRUCTURE_LOCK
-from worker.database import Session
 from worker.jobs.job import ChunkSize, Job
+from worker.journal import rows as journal
+from worker.line.apply import STRUCTURE_LOCK
+from worker.observability import metrics
+from worker.postgres.session import Session
 
 ROWS_MIN, ROWS_MAX = 500, 20_000
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worker.errors import ConfigurationError, Unavailable
-from worker.kafka import admin
+from worker.kafka.clients import admin
 from worker.local import jars
 from worker.local.guarded import Command, Guarded
 from worker.local.server import HOST, Server, free_port

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.database import Session
 from worker.errors import Unavailable
+from worker.postgres.session import Session
 from worker.reports.failures import ReportError
 from worker.reports.months import Month
-from worker.reports.rendering import RenderingFailed, page
+from worker.reports.page.process import RenderingFailed, page
+from worker.reports.page.summary import Summary
 from worker.reports.rows import RowStream
 from worker.reports.storage import Document, Storage
-from worker.reports.summary import Summary
 from worker.settings import Settings
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker import journal
-from worker.database import Record, Session
-from worker.handlers.reports import JOURNAL_DROPPED
+from worker.journal import rows as journal
+from worker.line.handlers.reports import JOURNAL_DROPPED
+from worker.postgres.session import Record, Session
 from worker.reports.edition import Edition, Places
 from worker.reports.failures import ReportError
 from worker.reports.months import Month

@@ -12,19 +12,20 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from worker import journal, metrics
-from worker.database import Database, Session
-from worker.election import Elected
 from worker.errors import Refused
-from worker.logs import logger
-from worker.progress import Progress
+from worker.journal import rows as journal
+from worker.leadership.election import Elected
+from worker.leadership.ticking import ticking
+from worker.observability import metrics
+from worker.observability.logs import logger
+from worker.observability.progress import Progress
+from worker.postgres.session import Database, Session
 from worker.reports.edition import Edition, EditionMaker, Places
 from worker.reports.failures import ReportError
 from worker.reports.ledger import Attempt, Ledger
 from worker.reports.months import Month
 from worker.reports.storage import Storage
 from worker.settings import Settings
-from worker.ticking import ticking
 
 log = logger(__name__)
 T = TypeVar("T")

@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from worker.database import Session
-from worker.handlers.reports import JOURNAL_DROPPED, journal_dropped
+from worker.line.handlers.reports import JOURNAL_DROPPED, journal_dropped
+from worker.postgres.session import Session
 from worker.reports.failures import ReportError
 from worker.reports.months import Month
 from worker.reports.totals import Totals, totals

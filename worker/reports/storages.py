@@ -15,7 +15,7 @@ def _directory(place: str, settings: Settings) -> Storage:
 
 
 def _drive(place: str, settings: Settings) -> Storage:
-    from worker.reports.drive import Drive  # Google's client takes its memory only where it is used
+    from worker.reports.drive.storage import Drive  # Google's client takes its memory only where it is used
 
     assert settings.google_credentials_file  # the settings see to it
     return Drive(

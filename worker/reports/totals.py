@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from worker.database import Record, Session
+from worker.postgres.session import Record, Session
 from worker.reports.months import Month
-from worker.reports.summary import SEGMENTS_SHOWN_MAX, Flow, SegmentFlow
+from worker.reports.page.summary import SEGMENTS_SHOWN_MAX, Flow, SegmentFlow
 
 
 @dataclass(frozen=True, slots=True)

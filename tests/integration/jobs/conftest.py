@@ -14,8 +14,8 @@ import pytest
 from tests.integration.jobs.meeting import DOWN, Meeting, lapse
 from tests.model.strategies import Sent
 from tests.model.world import World
-from worker.database import Database, Session
 from worker.jobs.job import Job
+from worker.postgres.session import Database, Session
 from worker.settings import Settings
 
 START = datetime(2026, 5, 10, 12, tzinfo=UTC)

@@ -14,14 +14,14 @@ import pytest
 from tests.integration.jobs.conftest import Bench
 from tests.support.line import line
 from tests.support.workers import Worker, workers
-from worker.database import Database, DriverError, Session
 from worker.errors import ConfigurationError, Hindered, Refused, Unavailable
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
 from worker.jobs.job import Job
 from worker.jobs.leader import FAILURE_SECONDS, FAILURE_SECONDS_MAX, UNPUBLISHED_ROWS_MAX, Leader, pause_seconds
 from worker.jobs.rollout import Rollout
-from worker.progress import Progress
+from worker.observability.progress import Progress
+from worker.postgres.session import Database, DriverError, Session
 from worker.settings import Settings
 
 HAND_OVER_SECONDS_MAX = 10

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from worker.errors import ConfigurationError
-from worker.kafka import NewTopic, admin
+from worker.kafka.clients import NewTopic, admin
 from worker.local.services import embedded
 from worker.settings import Settings
 

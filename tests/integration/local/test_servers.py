@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import make_settings
 from worker.errors import ConfigurationError
-from worker.kafka import NewTopic, admin
+from worker.kafka.clients import NewTopic, admin
 from worker.local.guarded import Guarded, guarded
 from worker.local.kafka import HEAP_MIB, Kafka, fetch
 from worker.local.postgres import Postgres

@@ -12,8 +12,8 @@ from tests.integration.reports.desk import Desk
 from tests.integration.reports.drives import opened, reports
 from tests.integration.reports.places import STORAGES, Place
 from tests.support.drive import File, LocalDrive, drive_server
-from worker.database import Database
-from worker.reports.drive import Drive
+from worker.postgres.session import Database
+from worker.reports.drive.storage import Drive
 from worker.settings import Settings
 
 

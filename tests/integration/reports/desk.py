@@ -13,8 +13,8 @@ from typing import Any
 
 import asyncpg
 
-from worker.database import Database, Session
-from worker.progress import Progress
+from worker.observability.progress import Progress
+from worker.postgres.session import Database, Session
 from worker.reports.directory import Directory
 from worker.reports.months import Month
 from worker.reports.reporter import Reporter

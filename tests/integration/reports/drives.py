@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.drive import FOLDER, SERVICE, File, LocalDrive
-from worker.reports.drive import Drive
-from worker.reports.requests import Pace
+from worker.reports.drive.requests import Pace
+from worker.reports.drive.storage import Drive
 
 CHUNK_BYTES = 512 * 1024
 TRIES_MAX = 5

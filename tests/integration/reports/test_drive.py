@@ -14,7 +14,7 @@ from tests.integration.reports.places import document, pieces
 from tests.support.drive import DELEGATE, FOLDER, USER, Fault, File, LocalDrive
 from tests.support.drive.faults import Request
 from tests.support.drive.world import Permission
-from worker.reports.drive import Drive
+from worker.reports.drive.storage import Drive
 from worker.reports.storage import StorageError
 
 MIB = 1024 * 1024

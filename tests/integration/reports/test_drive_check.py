@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.reports.drives import inside, opened, reports
 from tests.support.drive import SERVICE, USER, ApiError, Fault, File, LocalDrive
-from worker.reports.drive import Drive
+from worker.reports.drive.storage import Drive
 from worker.reports.storage import Finding
 
 

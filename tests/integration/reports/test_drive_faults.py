@@ -12,7 +12,7 @@ from tests.integration.reports.drives import PACE, TRIES_MAX, inside, opened, th
 from tests.integration.reports.places import document, pieces
 from tests.support.drive import OF_CHUNKS, Fault, File, LocalDrive
 from tests.support.drive.faults import Request
-from worker.reports.drive import Drive
+from worker.reports.drive.storage import Drive
 from worker.reports.storage import StorageError
 
 OLD, NEW = random.Random(1).randbytes(600_000), random.Random(2).randbytes(700_000)

@@ -12,7 +12,7 @@ from tests.integration.reports.drives import inside, opened, reports, stranger_f
 from tests.integration.reports.places import document, pieces
 from tests.support.drive import DELEGATE, SERVICE, USER, ApiError, File, LocalDrive
 from tests.support.drive.faults import Request
-from worker.reports.drive import Drive
+from worker.reports.drive.storage import Drive
 from worker.reports.storage import StorageError
 
 POLICIES = [

@@ -17,7 +17,7 @@ from tests.support.drive import FOLDER, File, LocalDrive, drive_server
 from tests.support.drive.faults import Request
 from tests.support.line import line
 from tests.support.workers import Worker, workers
-from worker.reports.drive import Drive
+from worker.reports.drive.storage import Drive
 from worker.settings import Settings
 
 NOON = datetime(2025, 3, 10, 12, tzinfo=UTC)

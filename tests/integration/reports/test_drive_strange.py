@@ -9,7 +9,7 @@ import pytest
 from tests.integration.reports.drives import opened
 from tests.integration.reports.places import document, pieces
 from tests.support.drive import USER, LocalDrive
-from worker.reports.drive import Drive
+from worker.reports.drive.storage import Drive
 from worker.reports.storage import StorageError
 
 HTML = {"Content-Type": "text/html"}

@@ -10,9 +10,9 @@ import pytest
 
 from tests.integration.reports.desk import MONTH, Desk, at_work, failed, published
 from tests.integration.reports.test_reporter import NOON, PERMANENT, Failing
-from worker.database import SERVER_SETTINGS, Session
 from worker.errors import Unavailable
-from worker.journal import append, changed
+from worker.journal.rows import append, changed
+from worker.postgres.session import SERVER_SETTINGS, Session
 from worker.reports.directory import Directory
 from worker.reports.failures import MESSAGE_CHARACTERS_MAX, ReportError
 from worker.reports.ledger import DOUBLINGS_MAX

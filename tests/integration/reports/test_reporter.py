@@ -11,7 +11,7 @@ import isodate
 
 from tests.integration.reports.desk import MONTH, Desk, at_work, failed, published
 from worker.jobs.retention import Retention
-from worker.journal import append, changed
+from worker.journal.rows import append, changed
 from worker.reports.directory import Directory
 from worker.reports.months import Month
 from worker.reports.storage import Document, StorageError

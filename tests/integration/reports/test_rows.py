@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.reports.desk import MONTH, Desk
-from worker.database import Session
+from worker.postgres.session import Session
 from worker.reports.failures import ReportError
 from worker.reports.months import Month
+from worker.reports.page.summary import Flow
 from worker.reports.rows import PIECE_BYTES, PIECES_MAX, RowStream
-from worker.reports.summary import Flow
 from worker.reports.totals import Totals, totals
 
 HEADER = ["user_id", "segment", "operation", "reason", "time", "expires_at", "command_id"]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.reports.desk import MONTH, Desk
 from worker.reports import totals as module
-from worker.reports.summary import Flow
+from worker.reports.page.summary import Flow
 from worker.reports.totals import Totals, totals
 
 NOON = datetime(2025, 3, 10, 12, tzinfo=UTC)

@@ -1,0 +1,134 @@
+"""The relay with a real broker that refuses, and with what a predecessor left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from prometheus_client import REGISTRY
+
+from schemas.topics import Topic
+from tests.support.events import rows
+from tests.support.line import Line, line, working
+from tests.support.pages import get, ready, shows, value, with_pages
+from worker.journal import relay
+from worker.kafka import clients as kafka
+from worker.settings import Settings
+
+REJECTIONS = Topic.REJECTIONS
+FAILED = "segmentation_relay_transactions_total"
+
+
+@pytest.fixture
+def quick(settings: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A worker with pages, whose relay notes in PostgreSQL at once how far it is."""
+    monkeypatch.setattr(relay, "MARK_SECONDS", 0.0)
+    return with_pages(settings)
+
+
+async def test_a_topic_that_takes_too_little(quick: Settings) -> None:
+    """Somebody lowers max.message.bytes: the broker refuses a batch within the transaction, whose commit would go
+    through. The relay reports, does not advance, and goes on by itself when the topic is mended; nothing is doubled."""
+    async with line(quick) as outside, working(quick):
+        await outside.ask("user.register", {"user_id": "before"})
+        failed = _transactions("failed")
+        await _limit(outside, 2_000)
+        for number in range(3):
+            await outside.send_raw(Topic.MEMBERSHIP_COMMANDS, b"%d" % number + b"x" * 5_000, b"k")
+            await outside.send("user.register", {"user_id": f"u{number}"})
+        await shows(quick, "/metrics", lambda *_: _transactions("failed") >= failed + 2)
+        assert {one.data.get("user_id") for one in outside.said} == {"before"}
+        assert await rows(quick, "select published_sequence from relay") == [{"published_sequence": 1}]
+        assert (await get(quick, "/livez"))[0] == 200
+        await _limit(outside, 32 * 1024 * 1024)
+        await outside.settled()
+    numbers = sorted(int(one.event["sequence"]) for one in outside.said)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len([one for one in outside.said if one.type == "command.rejected"]) == 3
+
+
+async def test_the_producer_comes_before_the_cursor(
+    settings: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its start ends what a predecessor left unfinished; a cursor that was read earlier could be an old one."""
+    order: list[str] = []
+    start, cursor = kafka.AIOKafkaProducer.start, relay.last_cursor
+
+    async def started(producer: kafka.AIOKafkaProducer) -> None:
+        await start(producer)
+        if producer._txn_manager is not None and producer._txn_manager.transactional_id:
+            order.append("producer")
+
+    async def read(*arguments: Any) -> int | None:
+        order.append("cursor")
+        return await cursor(*arguments)
+
+    monkeypatch.setattr(kafka.AIOKafkaProducer, "start", started)
+    monkeypatch.setattr(relay, "last_cursor", read)
+    async with line(settings) as outside, working(settings):
+        await outside.ask("user.register", {"user_id": "u"})
+    assert order == ["producer", "cursor"]
+
+
+async def test_what_a_predecessor_left_open(settings: Settings, topics: list[str]) -> None:
+    """It has written an event and the cursor, and died before it committed: readers see that event once, not its."""
+    async with line(settings) as outside:
+        async with working(settings):
+            first = await outside.ask("user.register", {"user_id": "first"})
+        dead = kafka.transactional_producer(settings, f"{settings.topic_prefix}.relay")
+        await dead.start()
+        await dead.begin_transaction()
+        await dead.send_and_wait(first.topic, orjson.dumps(first.event), key=b"first", partition=first.partition)
+        cursor = outside.topic(Topic.RELAY_POSITIONS)
+        await dead.send_and_wait(cursor, orjson.dumps({"sequence": 2}), key=relay.CURSOR_KEY, partition=0)
+        async with working(settings):
+            second = await outside.ask("user.register", {"user_id": "first"})
+            assert second.event["sequence"] == "2"
+            assert len(await outside.settled()) == 2
+        await kafka.abandon(dead.stop())
+
+
+async def test_the_cursor_is_the_last_committed_one(settings: Settings, topics: list[str]) -> None:
+    """Behind it may lie aborted ones and markers, more than are looked at first."""
+    name = f"{settings.topic_prefix}.{Topic.RELAY_POSITIONS.value}"
+    assert await relay.last_cursor(settings, name) is None
+    for sequences, is_committed in (([3, 7], True), (range(1_000, 1_200), False)):
+        producer = kafka.transactional_producer(settings, "a-test")
+        await producer.start()
+        await producer.begin_transaction()
+        sent = [
+            await producer.send(name, orjson.dumps({"sequence": number}), key=relay.CURSOR_KEY, partition=0)
+            for number in sequences
+        ]
+        for delivery in sent:
+            await delivery
+        await (producer.commit_transaction() if is_committed else producer.abort_transaction())
+        await kafka.abandon(producer.stop())
+    assert await relay.last_cursor(settings, name) == 7
+
+
+async def test_the_backlog_is_told(quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are not published yet, and the age of the oldest; none when all are."""
+    monkeypatch.setattr("worker.line.mirror.MIRROR_SECONDS", 0.01)
+    async with line(quick) as outside, working(quick):
+        await ready(quick)
+        await _limit(outside, 2_000)
+        await outside.send_raw(Topic.MEMBERSHIP_COMMANDS, b"x" * 5_000, b"k")
+        rows_name, age_name = "segmentation_journal_unpublished_rows", "segmentation_journal_unpublished_seconds"
+        text = await shows(quick, "/metrics", lambda _, text: value(text, rows_name) == 1)
+        assert (value(text, age_name) or 0) > 0
+        await _limit(outside, 32 * 1024 * 1024)
+        text = await shows(quick, "/metrics", lambda _, text: value(text, rows_name) == 0)
+        assert value(text, age_name) == 0
+
+
+async def _limit(outside: Line, size: int) -> None:
+    async with kafka.admin(outside.settings) as client:
+        config = {"max.message.bytes": str(size)}
+        topic = outside.topic(REJECTIONS)
+        await client.alter_configs([kafka.ConfigResource(kafka.ConfigResourceType.TOPIC, topic, config)])
+
+
+def _transactions(outcome: str) -> float:
+    return REGISTRY.get_sample_value(FAILED, {"outcome": outcome}) or 0

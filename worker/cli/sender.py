@@ -1,0 +1,215 @@
+"""`send`: one command, or a stream of them from standard input."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, get_args
+from uuid import uuid4
+
+from rich.text import Text
+
+from schemas.binding import parse
+from schemas.commands import COMMANDS, CommandType
+from schemas.producer import RECORD_BYTES_MAX, InvalidCommandError, new_command
+from schemas.topics import topic_name
+from schemas.values import shown
+from worker.cli.console import complain, out, plain
+from worker.cli.render import line, short_type
+from worker.cli.tail import tail
+from worker.errors import ConfigurationError
+from worker.kafka import topics
+from worker.kafka.clients import (
+    abandon,
+    bounded,
+    producer,
+    translated,
+)
+from worker.settings import Settings, load
+
+IN_FLIGHT_MAX = 5_000
+"""Records handed to the Kafka client and not yet acknowledged."""
+ATTRIBUTES = ("type", "data", "id", "source", "time", "correlationid", "replyto", "traceparent")
+TAKEN_AS_IS = {"specversion": "1.0", "datacontenttype": "application/json"}
+"""What may stand in a line since a CloudEvent has it, and can be nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A command's record, checked."""
+
+    id: str
+    type: CommandType
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+    is_answered_elsewhere: bool = False
+    """Whether it names a topic of its own for the answer."""
+
+
+def make(command: Mapping[str, Any], source: str, record_bytes_max: int = RECORD_BYTES_MAX) -> Prepared:
+    """Check a command as the worker would; raises ConfigurationError that says what is wrong with it."""
+    given = {name: value for name, value in command.items() if value is not None or name == "data"}
+    _check_attributes(given)
+    name = _name(given.get("type"))
+    command_id = given.get("id", str(uuid4()))
+    try:
+        made = new_command(
+            name,
+            given.get("data"),
+            source=given.get("source", source),
+            id=command_id,
+            time=_time(given["time"]) if "time" in given else None,
+            correlationid=given.get("correlationid"),
+            replyto=given.get("replyto"),
+            traceparent=given.get("traceparent"),
+            record_bytes_max=record_bytes_max,
+        )
+    except InvalidCommandError as error:
+        refusal = error.refusal
+        details = [f"{item['field']} {item['message']}" for item in refusal.errors] or [refusal.message]
+        raise ConfigurationError("\n".join(f"{name}: {detail}" for detail in details)) from error
+    except TypeError as error:
+        raise ConfigurationError(f"{name}: {error}") from error
+    return Prepared(command_id, name, made.key, made.value, list(made.headers), "replyto" in given)
+
+
+def _check_attributes(given: Mapping[str, Any]) -> None:
+    unknown = given.keys() - {*ATTRIBUTES, *TAKEN_AS_IS}
+    if unknown:
+        raise ConfigurationError(f"{', '.join(sorted(unknown))}: unknown; a command has {', '.join(ATTRIBUTES)}")
+    for name in given.keys() - {"data"}:
+        if not isinstance(given[name], str):
+            raise ConfigurationError(f"{name} must be text, is {shown(given[name])}")
+    for name, expected in TAKEN_AS_IS.items():
+        if given.get(name, expected) != expected:
+            raise ConfigurationError(f'{name} must be "{expected}", is {shown(given[name])}')
+
+
+def _name(value: object) -> CommandType:
+    """A command's name, short or in full."""
+    if value is None:
+        raise ConfigurationError("type is missing; it must be one of " + ", ".join(get_args(CommandType)))
+    short = str(value).removeprefix("segmentation.").removesuffix(".v1")
+    for name in COMMANDS:
+        if name == short:
+            return name
+    raise ConfigurationError(f"{shown(value)} is no command; there are {', '.join(get_args(CommandType))}")
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise ConfigurationError(f"time must be RFC 3339 with a zone, such as 2026-01-31T12:00:00Z, is {shown(text)}")
+    return time
+
+
+class Sender:
+    """Sends commands to their topics, many on their way at once, and none lost unnoticed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer = producer(settings)
+        self._room = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._on_their_way: set[asyncio.Future[Any]] = set()
+        self._failure: BaseException | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._require_topics()
+        with translated(self._settings):
+            try:
+                await bounded(self._producer.start(), self._settings.kafka_seconds_max)
+            except BaseException:
+                await abandon(self._producer.stop())
+                raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await abandon(self._producer.stop())
+
+    async def send(self, command: Prepared) -> None:
+        """Hand a command over; waits while too many are on their way. Raises Unavailable if an earlier one failed."""
+        await self.send_raw(topic_name(self._settings.topic_prefix, COMMANDS[command.type].topic), command)
+
+    async def send_raw(self, topic: str, record: Prepared) -> None:
+        """Hand a record over to a topic that is not judged here."""
+        await self._room.acquire()
+        with translated(self._settings):
+            if self._failure is not None:
+                raise self._failure
+            delivery = await self._producer.send(topic, record.value, key=record.key, headers=record.headers)
+        self._on_their_way.add(delivery)
+        delivery.add_done_callback(self._delivered)
+
+    async def flush(self) -> None:
+        """Wait until Kafka has all of it; raises Unavailable if it refused one."""
+        with translated(self._settings):
+            if self._on_their_way:
+                await asyncio.wait(self._on_their_way)
+            if self._failure is not None:
+                raise self._failure
+
+    async def _require_topics(self) -> None:
+        """Sending to a missing topic would create it on a broker that does so by itself, and not as it must be."""
+        wanted = {topic_name(self._settings.topic_prefix, spec.topic) for spec in COMMANDS.values()}
+        missing = wanted - (await topics.partitions(self._settings)).keys()
+        if missing:
+            raise ConfigurationError(f"Kafka lacks the topics {', '.join(sorted(missing))}: run `segmentation topics`")
+
+    def _delivered(self, delivery: asyncio.Future[Any]) -> None:
+        self._room.release()
+        self._on_their_way.discard(delivery)
+        if not delivery.cancelled() and delivery.exception() is not None:
+            self._failure = delivery.exception()
+
+
+async def send_one(
+    command_type: str, data: str | None, command_id: str | None, source: str, wait_seconds: float | None
+) -> bool:
+    """Send one command; with a limit wait for its outcome and print it. False where it was rejected or none came."""
+    settings = load()
+    try:
+        content = parse((data or "{}").encode())
+    except ValueError as error:
+        raise ConfigurationError(
+            f"""the data is not JSON: {error}; quote it for your shell, such as '{{"user_id": "ada"}}'"""
+        ) from error
+    given = {"type": command_type, "data": content, "id": command_id}
+    command = make(given, source, settings.record_bytes_max)
+    if wait_seconds is None:
+        async with Sender(settings) as sender:
+            await sender.send(command)
+            await sender.flush()
+        out.print(Text(f"sent {command.type} {plain(command.id)}"))
+        return True
+    async with tail(settings) as reading, Sender(settings) as sender:
+        await sender.send(command)
+        await sender.flush()
+        try:
+            async with asyncio.timeout(wait_seconds):
+                while True:
+                    for event in await reading.poll():
+                        if event.get("causationid") == command.id:
+                            out.print(line(event))
+                            return short_type(event) not in ("command.rejected", "report.failed")
+        except TimeoutError:
+            complain(
+                f"no outcome of {command.id} within {wait_seconds:g} s: either no worker runs (see its log and "
+                "/readyz), or a command of this id and source was applied before"
+            )
+            return False
+
+
+async def send_lines(source: str, wait_seconds: float | None) -> bool:
+    """Stream commands from standard input; False where a line was wrong, or a command rejected or without outcome."""
+    from worker.cli.send_lines import Stream  # noqa: PLC0415 - it imports this module
+
+    return await Stream(load(), source, wait_seconds).run()

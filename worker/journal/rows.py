@@ -1,0 +1,148 @@
+"""Rows for the journal, gathered as columns and appended in one statement, last in the transaction."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from schemas.decode import Command, Refusal
+from schemas.encode import encode_data
+from schemas.events import RECORD_BYTES_SHOWN_MAX
+from schemas.rejections import RejectionCode
+from worker.line.batch import Received
+from worker.postgres.session import Session
+
+Clock = Callable[[], datetime]
+"""Tells the time, in UTC."""
+
+
+class Row(NamedTuple):
+    """One row to be; arrays are PostgreSQL literals, `detail` is JSON text, all in the order of journal_append.sql."""
+
+    type: str
+    reason: str | None = None
+    segment_key: int | None = None
+    user_id: str | None = None
+    entered: str | None = None
+    exited: str | None = None
+    renewed: str | None = None
+    unchanged: str | None = None
+    expires_at: str | None = None
+    command_id: str | None = None
+    command_source: str | None = None
+    correlation_id: str | None = None
+    traceparent: str | None = None
+    record_key: bytes | None = None
+    detail: str | None = None
+
+
+def keys_literal(keys: Sequence[int]) -> str | None:
+    """Segment keys as an integer array's literal; none is null."""
+    return "{" + ",".join(map(str, keys)) + "}" if keys else None
+
+
+def times_literal(times: Sequence[datetime | None]) -> str | None:
+    """Times as an array's literal; null where all of them are."""
+    if not any(times):
+        return None
+    return "{" + ",".join(f'"{time.isoformat()}"' if time else "NULL" for time in times) + "}"
+
+
+def changed(
+    command: Command | None,
+    user_id: str,
+    reason: str,
+    *,
+    entered: Sequence[int] = (),
+    exited: Sequence[int] = (),
+    renewed: Sequence[int] = (),
+    unchanged: Sequence[int] = (),
+    expires_at: Sequence[datetime | None] = (),
+) -> Row:
+    """A user's memberships changed (or a command left all as it was); `expires_at` of entered, then of renewed."""
+    return Row(
+        "membership.changed",
+        reason,
+        None,
+        user_id,
+        keys_literal(entered),
+        keys_literal(exited),
+        keys_literal(renewed),
+        keys_literal(unchanged),
+        times_literal(expires_at),
+        command.id if command else None,
+        command.source if command else None,
+        command.correlationid if command else None,
+        command.traceparent if command else None,
+    )
+
+
+def segment_event(command: Command | None, event_type: str, segment_key: int, detail: dict[str, Any]) -> Row:
+    """Something happened to a segment; `detail` is the event's data."""
+    return _event(command, event_type, detail)._replace(segment_key=segment_key)
+
+
+def report_event(command: Command | None, event_type: str, detail: dict[str, Any]) -> Row:
+    """Something became of a month's report; `detail` is the event's data."""
+    return _event(command, event_type, detail)
+
+
+def _event(command: Command | None, event_type: str, detail: dict[str, Any]) -> Row:
+    return Row(
+        event_type,
+        command_id=command.id if command else None,
+        command_source=command.source if command else None,
+        correlation_id=command.correlationid if command else None,
+        traceparent=command.traceparent if command else None,
+        detail=encode_data(detail).decode(),
+    )
+
+
+class Rejection(NamedTuple):
+    """Why a good command was refused by the state that it met; the fields are those of `schemas.decode.Refusal`."""
+
+    code: RejectionCode
+    message: str
+    errors: list[dict[str, str]]
+    command_id: str | None
+    command_source: str | None
+    command_type: str | None
+    correlationid: str | None
+    traceparent: str | None
+
+
+def rejected(record: Received, refusal: Refusal | Rejection) -> Row:
+    """The record was not applied; of its bytes the beginning is kept."""
+    value = record.value
+    detail = {
+        "code": refusal.code,
+        "message": refusal.message,
+        "errors": refusal.errors,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "command_id": refusal.command_id,
+        "command_source": refusal.command_source,
+        "command_type": refusal.command_type,
+        "record": None if value is None else base64.b64encode(value[:RECORD_BYTES_SHOWN_MAX]).decode(),
+        "record_bytes": record.record_bytes,
+    }
+    optional = ("command_id", "command_source", "command_type")
+    detail = {name: item for name, item in detail.items() if item is not None or name not in optional}
+    return Row(
+        "command.rejected",
+        command_id=refusal.command_id,
+        command_source=refusal.command_source,
+        correlation_id=refusal.correlationid,
+        traceparent=refusal.traceparent,
+        record_key=record.key,
+        detail=encode_data(detail).decode(),
+    )
+
+
+async def append(session: Session, rows: Sequence[Row], now: datetime) -> None:
+    """Number the rows and append them; the counter's row stays locked until the transaction ends."""
+    if rows:
+        await session.fetch("journal_append", now, *zip(*rows, strict=True))

@@ -1,0 +1,221 @@
+"""The deployment's topics in Kafka: makes the missing ones; says what is wrong with the others and how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.topics import TOPICS, Topic, topic_name
+from worker.errors import ConfigurationError, Unavailable
+from worker.kafka.clients import (
+    EVENT_BYTES_MAX,
+    PRODUCE_BATCH_BYTES,
+    AIOKafkaAdminClient,
+    ConfigResource,
+    ConfigResourceType,
+    NewTopic,
+    admin,
+    bounded,
+)
+from worker.settings import Settings
+
+ENVELOPE_BYTES_MAX = 64 * 1024
+"""What a record's key, headers and batch header may add to its value, bytes."""
+RECORD_BYTES_DEFAULT = 1024 * 1024
+"""Kafka's own max.message.bytes; no topic is made with less, bytes."""
+RELAY_SEGMENT_BYTES = 16 * 1024 * 1024
+"""Small segments are compacted early, so a starting relay reads little, bytes."""
+VISIBLE_SECONDS_MAX = 30.0
+"""How long all brokers may take to know a topic that was just created, s."""
+TOPIC_EXISTS = 36
+"""Kafka's error code for a topic that another process has created in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A topic as it is in Kafka."""
+
+    partitions: int
+    replicas: int
+    config: dict[str, str]
+
+
+async def ensure(settings: Settings) -> list[str]:
+    """Create the topics that are missing and return their names; safe when several do it at once.
+
+    Raises ConfigurationError if Kafka refuses one, or another is not as it must be, and Unavailable.
+    """
+    async with admin(settings) as client:
+        wanted = _names(settings)
+        missing = sorted(wanted.keys() - await _listed(client, settings))
+        if missing:
+            await _create(client, settings, {name: wanted[name] for name in missing})
+            await _visible(client, settings, missing)
+        await _check(client, settings)
+    return missing
+
+
+async def check(settings: Settings) -> None:
+    """Raise ConfigurationError, a line for each problem, unless every topic is as the worker needs it."""
+    async with admin(settings) as client:
+        await _check(client, settings)
+
+
+async def partitions(settings: Settings) -> dict[str, int]:
+    """How many partitions each of the deployment's topics has; those that are missing are left out."""
+    async with admin(settings) as client:
+        return {name: found.partitions for name, found in (await _found(client, settings)).items()}
+
+
+def _names(settings: Settings) -> dict[str, Topic]:
+    return {topic_name(settings.topic_prefix, topic): topic for topic in Topic}
+
+
+async def _listed(client: AIOKafkaAdminClient, settings: Settings) -> set[str]:
+    """All topics that there are. Asking for ours by name would create them on a broker that does so by itself."""
+    return set(await bounded(client.list_topics(), settings.kafka_seconds_max))
+
+
+async def _create(client: AIOKafkaAdminClient, settings: Settings, topics: dict[str, Topic]) -> None:
+    replicas = settings.topic_replication_factor
+    if replicas < 1:
+        replicas = await _default_replicas(client, settings)
+    new = [
+        NewTopic(name, _partitions(topic, settings), replicas, topic_configs=_config(topic, settings))
+        for name, topic in topics.items()
+    ]
+    answer = (await bounded(client.create_topics(new), settings.kafka_seconds_max)).to_object()
+    refusals: dict[str, list[str]] = {}
+    for item in answer["topic_errors"]:
+        if item["error_code"] not in (0, TOPIC_EXISTS):
+            reason = item["error_message"] or f"error {item['error_code']}"
+            refusals.setdefault(reason, []).append(item["topic"])
+    if refusals:
+        lines = (f"Kafka refused to create {', '.join(names)}: {reason}" for reason, names in refusals.items())
+        raise ConfigurationError("\n".join(lines))
+
+
+def _partitions(topic: Topic, settings: Settings) -> int:
+    return 1 if topic is Topic.RELAY_POSITIONS else settings.topic_partitions
+
+
+def _config(topic: Topic, settings: Settings) -> dict[str, str]:
+    size = max(_bytes_min(topic), settings.record_bytes_max + ENVELOPE_BYTES_MAX, RECORD_BYTES_DEFAULT)
+    config = {"cleanup.policy": TOPICS[topic].cleanup_policy, "max.message.bytes": str(size)}
+    if topic is Topic.RELAY_POSITIONS:
+        return config | {"segment.bytes": str(RELAY_SEGMENT_BYTES)}
+    return config | {"retention.ms": str(round(settings.topic_retention.total_seconds() * 1000))}
+
+
+def _bytes_min(topic: Topic) -> int:
+    """The least max.message.bytes that lets through what the worker writes, bytes."""
+    match TOPICS[topic].direction:
+        case "in":
+            return 0
+        case "out":
+            return EVENT_BYTES_MAX + PRODUCE_BATCH_BYTES
+        case "internal":
+            return ENVELOPE_BYTES_MAX
+
+
+async def _default_replicas(client: AIOKafkaAdminClient, settings: Settings) -> int:
+    """The broker's `default.replication.factor`; aiokafka speaks a protocol too old to let Kafka fill it in."""
+    cluster = await bounded(client.describe_cluster(), settings.kafka_seconds_max)
+    broker = ConfigResource(
+        ConfigResourceType.BROKER, str(cluster["brokers"][0]["node_id"]), {"default.replication.factor": None}
+    )
+    for _, entries in await _described(client, settings, [broker]):
+        for name, value in entries.items():
+            if name == "default.replication.factor":
+                return int(value)
+    raise ConfigurationError(
+        "The broker does not tell its default.replication.factor: set SEGMENTATION_TOPIC_REPLICATION_FACTOR"
+    )
+
+
+async def _described(
+    client: AIOKafkaAdminClient, settings: Settings, resources: list[ConfigResource]
+) -> list[tuple[str, dict[str, str]]]:
+    """Each resource by its name, with the settings that Kafka tells."""
+    answers = await bounded(client.describe_configs(resources), settings.kafka_seconds_max)
+    return [
+        (name, {entry[0]: str(entry[1]) for entry in entries})
+        for answer in answers
+        for _, _, _, name, entries in answer.resources
+    ]
+
+
+async def _visible(client: AIOKafkaAdminClient, settings: Settings, names: list[str]) -> None:
+    """Wait until the created topics have leaders, so that the next step finds them."""
+    try:
+        async with asyncio.timeout(VISIBLE_SECONDS_MAX):
+            while names:
+                await asyncio.sleep(0.05)
+                names = sorted(set(names) - (await _found(client, settings)).keys())
+    except TimeoutError:
+        raise Unavailable(f"Kafka has created {', '.join(names)}, but no broker leads them yet") from None
+
+
+async def _found(client: AIOKafkaAdminClient, settings: Settings) -> dict[str, Found]:
+    """Our topics of which each partition has a leader."""
+    ours = _names(settings)
+    metadata: list[dict[str, Any]] = await bounded(client.describe_topics(), settings.kafka_seconds_max)
+    topics = {
+        topic["topic"]: topic["partitions"]
+        for topic in metadata
+        if topic["topic"] in ours and all(part["leader"] >= 0 for part in topic["partitions"])
+    }
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
+    if not resources:
+        return {}
+    configs = dict(await _described(client, settings, resources))
+    return {
+        name: Found(len(partitions), min(len(part["replicas"]) for part in partitions), configs.get(name, {}))
+        for name, partitions in topics.items()
+        if partitions
+    }
+
+
+async def _check(client: AIOKafkaAdminClient, settings: Settings) -> None:
+    found = await _found(client, settings)
+    problems = []
+    missing = [name for name in _names(settings) if name not in found]
+    if missing:
+        problems.append(
+            f"Kafka at {settings.kafka_bootstrap_servers} lacks the topics {', '.join(missing)}, or no broker leads "
+            "them: run `segmentation topics` to create the missing ones"
+        )
+    for name, topic in _names(settings).items():
+        if name in found:
+            problems.extend(f"Topic {name}: {problem}" for problem in _problems(name, topic, found[name]))
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+
+
+def _problems(name: str, topic: Topic, found: Found) -> Iterator[str]:
+    """What keeps the worker from working on this topic, with the command that mends it."""
+    alter = f"kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name {name} --add-config "
+    policy = found.config.get("cleanup.policy", "delete")
+    if policy != TOPICS[topic].cleanup_policy:
+        wanted = TOPICS[topic].cleanup_policy
+        harm = "the relay's position would be lost" if wanted == "compact" else "records would be lost"
+        yield f"its cleanup.policy is {policy}, {harm}; mend with `{alter}cleanup.policy={wanted}`"
+    if topic is Topic.RELAY_POSITIONS and found.partitions != 1:
+        yield (
+            f"it has {found.partitions} partitions and must have one; stop all workers, delete it, then run "
+            "`segmentation topics` and `segmentation reset relay --to database`"
+        )
+    needed = _bytes_min(topic)
+    with contextlib.suppress(ValueError):
+        size = int(found.config.get("max.message.bytes", needed))
+        if size < needed:
+            yield f"its max.message.bytes is {size} and must be {needed} or more; `{alter}max.message.bytes={needed}`"
+        insync = int(found.config.get("min.insync.replicas", 1))
+        if insync > found.replicas:
+            yield (
+                f"its min.insync.replicas is {insync}, but it has {found.replicas} replicas, so nothing can be "
+                f"written; `{alter}min.insync.replicas={found.replicas}`, or add replicas"
+            )

@@ -1,0 +1,91 @@
+"""One process at a time: PostgreSQL's advisory lock elects it, and it works over the session that holds the lock."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from worker.errors import Fenced, Unavailable
+from worker.observability import metrics
+from worker.observability.logs import logger
+from worker.observability.progress import Progress
+from worker.postgres.session import Database, Session
+
+log = logger(__name__)
+T = TypeVar("T")
+
+LOCK_CLASS = 7361
+"""First half of the advisory locks' keys; the second is the role's number."""
+ELECTION_SECONDS = 1.0
+LEADER_IDLE_SECONDS_MAX = 10
+"""A leader that is frozen or cut off loses its lock after this time."""
+PING_SECONDS = 2.0
+RETRY_SECONDS_MAX = 5.0
+
+
+class Elected(abc.ABC):
+    """A service that works in one process at a time and waits in all others.
+
+    The lock lives as long as the session: whatever `lead` does over that session it does as the leader. What else it
+    does (in Kafka) must be fenced there as well.
+    """
+
+    name: str
+    lock: int
+
+    def __init__(self, database: Database, progress: Progress) -> None:
+        self._beat = progress.watch(self.name).beat
+        self._session = database.session(self.name, self._beat)
+        self.stopping = asyncio.Event()
+
+    @abc.abstractmethod
+    async def lead(self, session: Session) -> None:
+        """Work until `stopping` is set; raises Unavailable or Fenced to be elected anew."""
+
+    async def run(self) -> None:
+        """Be elected, lead, and begin again after every fault, until `stopping` is set."""
+        failures = 0
+        while not self.stopping.is_set():
+            self._beat()
+            try:
+                row = await self._session.row("election_try", LOCK_CLASS, self.lock)
+                if row["leads"]:
+                    await self._session.pin(LEADER_IDLE_SECONDS_MAX)
+                    log.info("elected", role=self.name)
+                    await self.lead(self._session)
+                failures = 0
+                pause = ELECTION_SECONDS
+            except (Unavailable, Fenced) as error:
+                failures += 1
+                pause = min(0.1 * 2 ** min(failures, 10), RETRY_SECONDS_MAX) * random.uniform(0.5, 1.0)
+                log.warning("will try again", role=self.name, error=str(error), seconds=round(pause, 2))
+                metrics.RETRIES.labels(self.name).inc()
+            finally:
+                self._session.drop()
+            await self.wait(pause)
+
+    async def leading(self, work: Coroutine[Any, Any, T], ping: Callable[[], Awaitable[object]] | None = None) -> T:
+        """Do what takes its time elsewhere, and keep the lock meanwhile; raises Unavailable where it is lost.
+
+        `ping` may say something useful over the leader's session now and then.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=PING_SECONDS))[0]:
+                await (ping() if ping else self._session.fetch("session_ping"))
+        except BaseException:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        return task.result()
+
+    async def wait(self, seconds: float) -> None:
+        """Sleep, or less if the service is told to stop."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            self._beat()

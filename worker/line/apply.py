@@ -1,0 +1,187 @@
+"""Applies batches: one transaction that claims positions, decides every command, and appends what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from typing import Literal
+from uuid import UUID
+
+import tenacity
+
+from schemas.decode import Command, Refusal
+from schemas.rejections import FieldError, RejectionCode
+from schemas.topics import may_be_replied_to
+from worker.errors import CommitUnknown, Fenced, Refused, Unavailable
+from worker.journal import rows as journal
+from worker.line import handlers
+from worker.line.batch import (
+    Batch,
+    Received,
+    Span,
+    halves,
+)
+from worker.line.rounds import rounds
+from worker.observability import metrics
+from worker.observability.logs import logger
+from worker.postgres.session import FastUUID, Session
+from worker.settings import Settings
+
+log = logger(__name__)
+
+RETRY_SECONDS_MAX = 5.0
+STRUCTURE_LOCK = 7_361_002
+"""Advisory lock of a transaction: shared by what only joins users and segments, exclusive for what ends them."""
+EXCLUSIVE_TYPES = frozenset({"segment.create", "segment.update", "segment.delete", "user.forget"})
+QUERY = "membership.query"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch: the queries to be answered now, and its commands by type and outcome."""
+
+    queries: list[Received] = field(default_factory=list)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    journaled: int = 0
+
+    def add(self, other: Outcome) -> None:
+        """Take in what became of another part of the batch."""
+        self.queries += other.queries
+        self.journaled += other.journaled
+        for key, count in other.counts.items():
+            self.counts[key] = self.counts.get(key, 0) + count
+
+
+class Applier:
+    """Applies one batch at a time over one session."""
+
+    def __init__(
+        self,
+        session: Session,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime],
+        new_uuid: Callable[[], UUID],
+    ) -> None:
+        self._session, self._settings = session, settings
+        self._clock, self._new_uuid = clock, new_uuid
+
+    async def apply(self, batch: Batch) -> Outcome:
+        """Apply all of the batch, however long the database is away.
+
+        Raises Fenced where its partitions have moved on, or may have: their positions must be read again.
+        """
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(Unavailable),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.05, max=RETRY_SECONDS_MAX, jitter=0.05),
+            before_sleep=self._note_retry,
+        )
+        async for attempt in retrying:
+            with attempt:
+                try:
+                    return await self._apply_once(batch)
+                except CommitUnknown as error:
+                    raise Fenced("nobody knows whether it was committed: the positions will tell") from error
+        raise AssertionError("unreachable: the retries have no end")
+
+    def _note_retry(self, state: tenacity.RetryCallState) -> None:
+        metrics.RETRIES.labels("apply").inc()
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("the database is not available, trying again", error=str(error), attempt=state.attempt_number)
+
+    async def _apply_once(self, batch: Batch) -> Outcome:
+        """Apply the batch in one transaction, or where its data is refused, in halves, in order."""
+        try:
+            return await self._transact(batch, None)
+        except Refused as error:
+            if len(batch.records) > 1:
+                outcome = Outcome()
+                for half in halves(batch):
+                    outcome.add(await self.apply(half))
+                return outcome
+            return await self._transact(batch, error)
+
+    async def _transact(self, batch: Batch, failure: Refused | None) -> Outcome:
+        session, now = self._session, self._clock()
+        outcome = Outcome()
+        context = handlers.Context(session, now, self._new_uuid, self._settings.users == "any")
+        async with session.transaction():
+            await self._claim(batch.spans)
+            commands = self._sort_out(batch.records, context, outcome)
+            if commands:
+                exclusive = any(handlers.command_of(record).type in EXCLUSIVE_TYPES for record in commands)
+                await session.fetch("lock_exclusive" if exclusive else "lock_shared", STRUCTURE_LOCK)
+                commands = await self._fresh(commands, context)
+            if failure is not None:
+                for record in commands:
+                    context.refuse(record, *_failed(failure))
+            else:
+                for turn in rounds(commands):
+                    for command_type, handler in handlers.HANDLERS.items():
+                        if command_type in turn:
+                            await handler(context, turn[command_type])
+            await journal.append(session, context.rows, now)
+        outcome.counts = context.counts
+        outcome.journaled = len(context.rows)
+        return outcome
+
+    async def _claim(self, spans: Sequence[Span]) -> None:
+        rows = await self._session.fetch("positions_claim", *zip(*spans, strict=True))
+        if len(rows) != len(spans):
+            raise Fenced("the partitions have another owner, or were applied already")
+
+    def _sort_out(self, records: Sequence[Received], context: handlers.Context, outcome: Outcome) -> list[Received]:
+        """Note the refusals and the queries; the commands to be decided are returned."""
+        commands, prefix = [], self._settings.topic_prefix
+        for record in records:
+            what = record.what
+            if isinstance(what, Refusal):
+                context.reject(record, what)
+            elif what.type == QUERY:
+                if what.replyto is None or may_be_replied_to(prefix, what.replyto):
+                    outcome.queries.append(record)
+                else:
+                    context.refuse(record, RejectionCode.INVALID, *_not_to_reply_to(what.replyto))
+            else:
+                commands.append(record)
+        return commands
+
+    async def _fresh(self, commands: list[Received], context: handlers.Context) -> list[Received]:
+        """The commands whose names were never seen, in this batch or before; takes their names."""
+        named: dict[bytes, Received] = {}
+        repeated = 0
+        for record in commands:
+            name = command_name(record.what)  # type: ignore[arg-type]
+            if name in named:
+                repeated += 1
+                context.count(record, "duplicate")
+            else:
+                named[name] = record
+        rows = await self._session.fetch("inbox_claim", [FastUUID(name) for name in sorted(named)], context.now)
+        if not rows and not repeated:
+            return commands
+        for row in rows:
+            context.count(named.pop(row["name"].bytes), "duplicate")
+        return list(named.values())
+
+
+def is_query(record: Received) -> bool:
+    """Whether the record asks for a user's memberships."""
+    return isinstance(record.what, Command) and record.what.type == QUERY
+
+
+def command_name(command: Command) -> bytes:
+    """16 bytes that stand for the command's `source` and `id` in the inbox."""
+    source = command.source.encode()
+    return blake2b(b"%d:%b%b" % (len(source), source, command.id.encode()), digest_size=16).digest()
+
+
+def _failed(error: Refused) -> tuple[Literal[RejectionCode.FAILED], str]:
+    return RejectionCode.FAILED, f"The database refused this command: {error}"
+
+
+def _not_to_reply_to(topic: str) -> tuple[str, list[FieldError]]:
+    message = f"The answer can't go to {topic}: it is one of this deployment's own topics."
+    return message, [FieldError("replyto", "must be a topic for replies, not one of this deployment's own")]

@@ -1,0 +1,244 @@
+"""Reads commands: whatever one poll brings becomes batches for the lanes.
+
+Kafka's group says which partitions are ours, PostgreSQL says where to go on in each. A partition that was just given to
+us is paused until its position is known, and records that were handed out before that are dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from schemas.decode import decode
+from schemas.topics import Topic, topic_name
+from worker.errors import Unavailable
+from worker.kafka.clients import (
+    AIOKafkaConsumer,
+    ConsumerRebalanceListener,
+    ConsumerRecord,
+    KafkaError,
+    TopicPartition,
+    abandon,
+    bounded,
+    translated,
+)
+from worker.line.assignment import Assignment
+from worker.line.batch import Batch, Received, Span
+from worker.line.lanes import Lane, all_idle
+from worker.line.poll import Poll
+from worker.line.positions import acquire, bounds, judge
+from worker.observability import metrics
+from worker.observability.logs import logger
+from worker.observability.progress import Progress
+from worker.postgres.session import Session
+from worker.settings import Settings
+
+log = logger(__name__)
+
+CONSUMED = (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS, Topic.REPORT_COMMANDS)
+REVOKE_SECONDS_MAX = 15.0
+"""So long a rebalance waits for the batches in hand; after that they are fenced by their new owner."""
+RETRY_SECONDS = 0.5
+HALTED_SECONDS = 5.0
+"""How often a halted partition is looked at again."""
+ADVANCE_SECONDS = 10.0
+"""How often positions are moved over what is no record: transaction markers, and what compaction removed."""
+
+
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
+    """The beginning of the line."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        consumer: AIOKafkaConsumer,
+        session: Session,
+        lanes: Sequence[Lane],
+        assignment: Assignment,
+        progress: Progress,
+    ) -> None:
+        self._settings, self._consumer, self._session = settings, consumer, session
+        self._lanes, self._assignment = lanes, assignment
+        self._beat = progress.watch("consume").beat
+        self._topics = {topic_name(settings.topic_prefix, topic): topic for topic in CONSUMED}
+        self._segment_topic = topic_name(settings.topic_prefix, Topic.SEGMENT_COMMANDS)
+        self._retry_at = self._advance_at = 0.0
+        self.stopping = asyncio.Event()
+        self._poll = Poll(
+            settings,
+            consumer,
+            lanes,
+            assignment,
+            segment_topic=self._segment_topic,
+            stopping=self.stopping,
+            beat=self._beat,
+        )
+
+    async def run(self) -> None:
+        """Read until `stopping` is set, then settle what is in hand and leave the group."""
+        self._consumer.subscribe(list(self._topics), listener=self)
+        try:
+            with translated(self._settings):
+                await bounded(self._consumer.start(), self._settings.kafka_seconds_max)
+            while not self.stopping.is_set():
+                self._beat()
+                await self._turn()
+            await all_idle(self._lanes)
+        finally:
+            await abandon(self._consumer.stop())
+            await self._session.close()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Settle what is in hand, as far as that goes; the next owner's epoch fences the rest."""
+        try:
+            async with asyncio.timeout(REVOKE_SECONDS_MAX):
+                await all_idle(self._lanes)
+        except TimeoutError:
+            log.warning("partitions were revoked with batches in hand")
+        self._assignment.take(list(revoked))
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Pause them before anything else: records can be handed out before this has ended."""
+        partitions = list(assigned)
+        self._consumer.pause(*partitions)
+        self._assignment.give(partitions)
+        self._assignment.joined = True
+        self._retry_at = 0.0
+        metrics.REBALANCES.inc()
+        log.info("partitions assigned", count=len(partitions))
+
+    async def _turn(self) -> None:
+        """Acquire what is wanted, then one poll. The poll is never cancelled: aiokafka would not survive it whole."""
+        loop = asyncio.get_running_loop()
+        if (self._assignment.wanted or self._assignment.halted) and loop.time() >= self._retry_at:
+            self._retry_at = loop.time() + (HALTED_SECONDS if self._assignment.halted else RETRY_SECONDS)
+            await self._acquire()
+        try:
+            polled = await self._poll()
+        except (KafkaError, OSError) as error:
+            metrics.RETRIES.labels("consume").inc()
+            log.warning("reading failed, trying again", error=str(error) or type(error).__name__)
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        if polled:
+            await self._dispatch(await self._accept(polled))
+        elif all(lane.has_room() for lane in self._lanes) and loop.time() >= self._advance_at:
+            self._advance_at = loop.time() + ADVANCE_SECONDS
+            await self._advance()
+
+    async def _acquire(self) -> None:
+        assignment = self._assignment
+        partitions = sorted(assignment.wanted | assignment.halted.keys())
+        try:
+            found = await acquire(self._session, self._consumer, self._settings, partitions)
+        except Unavailable as error:
+            metrics.RETRIES.labels("acquire").inc()
+            log.warning("positions can't be read, trying again", error=str(error))
+            return
+        ready = []
+        for position in found:
+            partition = position.partition
+            if partition not in assignment.wanted and partition not in assignment.halted:
+                continue  # taken away while we asked
+            if position.problem:
+                self._halt(partition, position.problem)
+                continue
+            self._consumer.seek(partition, position.next_offset)
+            assignment.hold(partition, position.epoch, position.next_offset)
+            metrics.HALTED.labels(partition.topic, partition.partition).set(0)
+            ready.append(partition)
+        self._consumer.resume(*ready)  # all at once: the first fetch asks for the segments' commands too
+
+    def _halt(self, partition: TopicPartition, problem: str) -> None:
+        self._consumer.pause(partition)
+        if self._assignment.halted.get(partition) != problem:
+            log.error("partition halted", problem=problem)
+        metrics.HALTED.labels(partition.topic, partition.partition).set(1)
+        self._assignment.halt(partition, problem)
+
+    async def _accept(
+        self, polled: dict[TopicPartition, list[ConsumerRecord]]
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """What belongs to held partitions and follows on what was read before, gaps looked into."""
+        accepted = {}
+        for partition, records in polled.items():
+            held = self._assignment.held.get(partition)
+            if held is None or not records:
+                continue  # handed out before its position was known: it comes again
+            if records[0].offset < held.next_offset:
+                self._assignment.give([partition])
+                continue
+            if records[-1].offset - held.next_offset + 1 != len(records) and not await self._is_whole(partition):
+                continue
+            accepted[partition] = records
+        return {partition: records for partition, records in accepted.items() if partition in self._assignment.held}
+
+    async def _is_whole(self, partition: TopicPartition) -> bool:
+        """Whether a gap in the offsets is harmless (transaction markers, compaction) and not retention's work."""
+        try:
+            begins, ends = await bounds(self._consumer, self._settings, [partition])
+        except Unavailable:
+            self._assignment.give([partition])
+            self._consumer.pause(partition)
+            return False
+        held = self._assignment.held.get(partition)
+        if held is None:
+            return False
+        problem = judge(partition, held.next_offset, begins[partition], max(ends[partition], held.next_offset))
+        if problem:
+            self._halt(partition, problem)
+        return problem is None
+
+    async def _dispatch(self, accepted: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        """Batches for the lanes; with segment commands all of it is one batch, applied alone."""
+        if any(partition.topic == self._segment_topic for partition in accepted):
+            await self._poll.beating(all_idle(self._lanes))
+            batch = self._batch(accepted)
+            if batch is not None:
+                await self._poll.beating(self._lanes[0].put(batch))
+                await self._poll.beating(all_idle(self._lanes))
+            return
+        shares: dict[Lane, dict[TopicPartition, list[ConsumerRecord]]] = {}
+        for partition, records in accepted.items():
+            shares.setdefault(self._poll.lane_of(partition), {})[partition] = records
+        for lane, share in shares.items():
+            batch = self._batch(share)
+            if batch is not None:
+                await self._poll.beating(lane.put(batch))
+
+    def _batch(self, share: dict[TopicPartition, list[ConsumerRecord]]) -> Batch | None:
+        """Decode a share of the poll; the partitions may have been taken away meanwhile."""
+        received: list[Received] = []
+        spans: list[Span] = []
+        bytes_max = self._settings.record_bytes_max
+        for partition in sorted(share, key=lambda p: (p.topic != self._segment_topic, p)):
+            held, records = self._assignment.held.get(partition), share[partition]
+            if held is None:
+                continue
+            topic, end = self._topics[partition.topic], records[-1].offset + 1
+            for record in records:
+                what = decode(record.value, record.headers, record.key, topic, record.timestamp, bytes_max)
+                size = len(record.value or b"")
+                received.append(
+                    Received(partition.topic, partition.partition, record.offset, record.key, record.value, size, what)
+                )
+            spans.append(Span(partition.topic, partition.partition, held.epoch, held.next_offset, end))
+            held.next_offset, held.newest_ms = end, records[-1].timestamp
+        return Batch(tuple(received), tuple(spans)) if spans else None
+
+    async def _advance(self) -> None:
+        """Move idle partitions over what is no record. Nothing is in hand, so what was read was applied."""
+        await self._poll.beating(all_idle(self._lanes))
+        for partition, held in list(self._assignment.held.items()):
+            if held.applied_offset != held.next_offset or not self._consumer.assignment().issuperset([partition]):
+                continue
+            try:
+                with translated(self._settings):
+                    at = await bounded(self._consumer.position(partition), self._settings.kafka_seconds_max)
+            except Unavailable as error:
+                log.debug("a position is not known yet", error=str(error))
+                continue
+            if at > held.next_offset and self._assignment.held.get(partition) is held:
+                span = Span(partition.topic, partition.partition, held.epoch, held.next_offset, at)
+                held.next_offset = at
+                await self._poll.beating(self._lanes[0].put(Batch((), (span,))))

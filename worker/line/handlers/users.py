@@ -1,0 +1,51 @@
+"""User commands, as sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.commands import UserForget, UserRegister
+from schemas.rejections import RejectionCode
+from worker.journal import rows as journal
+from worker.line.batch import Received
+from worker.line.handlers.context import (
+    Context,
+    command_of,
+    data_of,
+    unknown_user,
+)
+
+
+async def register_users(context: Context, records: list[Received]) -> None:
+    """Make users known, and put them where they fall in."""
+    users = [data_of(record, UserRegister).user_id for record in records]
+    entered = await register(context, users)
+    for record, user_id in zip(records, users, strict=True):
+        keys = entered.get(user_id, ())
+        context.rows.append(journal.changed(command_of(record), user_id, "user_registered", entered=keys))
+        context.count(record, "applied")
+
+
+async def register(context: Context, users: Sequence[str]) -> dict[str, list[int]]:
+    """Make users known; returns the segments that each new one enters, as their percents say."""
+    rows = await context.session.fetch("users_register", users, context.now)
+    return {row["user_id"]: row["entered"] for row in rows}
+
+
+async def forget_users(context: Context, records: list[Received]) -> None:
+    """Remove users with all they had."""
+    users = [data_of(record, UserForget).user_id for record in records]
+    ended: dict[str, tuple[list[int], list[int]]] = {}
+    for row in await context.session.fetch("users_forget", users, context.now):
+        exited, lapsed = ended.setdefault(row["user_id"], ([], []))
+        if row["segment_key"] is not None:
+            (lapsed if row["lapsed"] else exited).append(row["segment_key"])
+    for record, user_id in zip(records, users, strict=True):
+        if user_id not in ended:
+            context.refuse(record, RejectionCode.USER_NOT_FOUND, *unknown_user(user_id))
+            continue
+        exited, lapsed = ended[user_id]
+        if lapsed:
+            context.rows.append(journal.changed(None, user_id, "expiry", exited=lapsed))
+        context.rows.append(journal.changed(command_of(record), user_id, "user_forgotten", exited=exited))
+        context.count(record, "applied")

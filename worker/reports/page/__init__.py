@@ -1,0 +1,1 @@
+"""The page that sums a month up, drawn in a child process."""
