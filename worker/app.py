@@ -28,6 +28,7 @@ from worker.line.consume import Consumer
 from worker.line.lanes import Lane
 from worker.line.mirror import Mirror
 from worker.line.replies import Replies
+from worker.line.topic_watch import TopicWatch
 from worker.observability.http import Http
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
@@ -70,6 +71,7 @@ class App:
         self.consumer = Consumer(
             settings, consumer, database.session("positions"), self.lanes, self._assignment, progress
         )
+        self.topics = TopicWatch(settings, consumer, self._assignment, self.consumer.topics)
         self.mirror = Mirror(consumer, self._assignment, database.session("metrics"), clock=now)
         self.http = Http(settings, progress, self._unready)
 
@@ -97,6 +99,11 @@ class App:
         problems = list(self._assignment.halted.values())
         if not self._assignment.joined:
             problems.append("the consumer group has not given this worker its partitions yet")
+        if self._assignment.missing:
+            problems.append(
+                f"Kafka lacks the topics {', '.join(self._assignment.missing)}: run `segmentation topics`, and then "
+                "`segmentation reset positions` for each"
+            )
         if self._assignment.wanted:
             problems.append(f"{len(self._assignment.wanted)} partitions wait for their positions")
         return problems
@@ -123,6 +130,7 @@ class App:
             "jobs": self.jobs.run(),
             "reports": self.reporter.run(),
             "mirror": self.mirror.run(),
+            "topics": self.topics.run(),
         }
         return parts
 

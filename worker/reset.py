@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Literal
+from typing import Literal, NamedTuple
+from uuid import UUID
 
 from schemas.topics import Topic, topic_name
 from worker import deployment
@@ -15,36 +16,56 @@ from worker.kafka.clients import (
     TopicPartition,
     abandon,
     bounded,
+    described,
     reader,
     translated,
 )
 from worker.leadership.election import LOCK_CLASS
 from worker.line.consume import CONSUMED
+from worker.line.positions import bounds
 from worker.postgres.session import Database, Session
 from worker.settings import Settings
 
 
-async def positions(settings: Settings, topic: str, partition: int, to: str) -> tuple[int | None, int]:
-    """Go on reading a partition from `earliest`, `latest` or an offset; a running worker takes notice.
+class Move(NamedTuple):
+    """A partition's next offset before (None: it had none) and after."""
 
-    Returns the next offset before and after. Raises ConfigurationError for a partition that there is not.
+    partition: TopicPartition
+    before: int | None
+    after: int
+
+
+async def positions(settings: Settings, topic: str, partition: int | None, to: str) -> list[Move]:
+    """Go on reading a partition, or all of the topic's, from `earliest`, `latest` or an offset.
+
+    A running worker notices. All are moved or none. Raises ConfigurationError for a partition or an offset that
+    there is not, and Unavailable.
     """
     allowed = [topic_name(settings.topic_prefix, name) for name in CONSUMED]
     if topic not in allowed:
         raise ConfigurationError(f"{topic} is no topic of this deployment's commands: choose {' or '.join(allowed)}")
-    begin, end = await _bounds(settings, TopicPartition(topic, partition))
+    topic_id, logs = await _logs(settings, topic, partition)
+    offsets = {place: _offset(place, to, begin, end) for place, (begin, end) in logs.items()}
+    moves = []
+    async with _session(settings) as session, session.transaction():
+        for place, offset in sorted(offsets.items()):
+            row = await session.row("positions_reset", topic, place.partition, offset, topic_id)
+            moves.append(Move(place, row["next_offset"], offset))
+    return moves
+
+
+def _offset(partition: TopicPartition, to: str, begin: int, end: int) -> int:
     match to:
         case "earliest":
-            offset = begin
+            return begin
         case "latest":
-            offset = end
+            return end
         case _:
             offset = int(to)
     if not begin <= offset <= end:
-        raise ConfigurationError(f"Kafka has the offsets {begin} to {end} of {topic}:{partition}; {offset} is outside")
-    async with _session(settings) as session:
-        row = await session.row("positions_reset", topic, partition, offset)
-    return row["next_offset"], offset
+        name = f"{partition.topic}:{partition.partition}"
+        raise ConfigurationError(f"Kafka has the offsets {begin} to {end} of {name}; {offset} is outside")
+    return offset
 
 
 async def relay(settings: Settings, to: Literal["kafka", "database"]) -> tuple[int, int]:
@@ -84,18 +105,25 @@ async def _require_stopped(session: Session) -> None:
         raise ConfigurationError("A worker runs on this database: stop all workers first")
 
 
-async def _bounds(settings: Settings, partition: TopicPartition) -> tuple[int, int]:
-    if not 0 <= partition.partition < (await topics.partitions(settings)).get(partition.topic, 0):
-        raise ConfigurationError(f"Kafka has no partition {partition.topic}:{partition.partition}")
+async def _logs(
+    settings: Settings, topic: str, partition: int | None
+) -> tuple[UUID | None, dict[TopicPartition, tuple[int, int]]]:
+    """The topic's id, and where the logs of the partition, or of all of them, begin and end."""
     consumer = reader(settings)
-    with translated(settings):
-        try:
+    try:
+        with translated(settings):
             await bounded(consumer.start(), settings.kafka_seconds_max)
-            begins = await bounded(consumer.beginning_offsets([partition]), settings.kafka_seconds_max)
-            ends = await bounded(consumer.end_offsets([partition]), settings.kafka_seconds_max)
-        finally:
-            await abandon(consumer.stop())
-    return begins[partition], ends[partition]
+        facts = (await described(consumer, settings, [topic])).get(topic)
+        if facts is None:
+            raise ConfigurationError(f"Kafka lacks the topic {topic}: run `segmentation topics` first")
+        numbers = range(facts.partitions) if partition is None else [partition]
+        if partition is not None and partition >= facts.partitions:
+            raise ConfigurationError(f"Kafka has no partition {topic}:{partition}")
+        places = [TopicPartition(topic, number) for number in numbers]
+        begins, ends = await bounds(consumer, settings, places)
+    finally:
+        await abandon(consumer.stop())
+    return facts.topic_id, {place: (begins[place], ends[place]) for place in places}
 
 
 @contextlib.asynccontextmanager

@@ -12,6 +12,7 @@ from aiokafka.admin import RecordsToDelete
 from schemas.topics import Topic, topic_name
 from tests.conftest import make_settings
 from tests.support.line import Line, line, working
+from tests.support.topics import created_again
 from tests.support.workers import Worker, workers
 from worker import app, reset
 from worker.errors import ConfigurationError, RelayHalted
@@ -39,28 +40,10 @@ async def test_retention_has_removed_commands(settings: Settings, topics: list[s
         assert f"segmentation reset positions {name}:0 --to earliest" in problem
         await _register(outside, "elsewhere", 1)
         last = await outside.send("user.register", {"user_id": "after"}, partition=0)
-        assert await reset.positions(settings, name, 0, "earliest") == (1, 3)
+        place = kafka.TopicPartition(name, 0)
+        assert await reset.positions(settings, name, 0, "earliest") == [(place, 1, 3)]
         assert (await outside.outcome(last)).data["user_id"] == "after"
         await worker.ready()
-
-
-async def test_a_topic_was_created_again(settings: Settings, topics: list[str], tmp_path: Path) -> None:
-    """The position lies after the log's end: what the new topic holds is neither skipped nor taken for the old."""
-    name = topic_name(settings.topic_prefix, COMMANDS)
-    async with workers(settings, 1, tmp_path) as (worker,), line(settings) as outside:
-        await worker.start()
-        for number in range(3):
-            await _register(outside, f"before{number}", 0)
-        await worker.stop()
-        async with kafka.admin(settings) as client:
-            await client.delete_topics([name])
-        await _created_again(settings, name)
-        first = await outside.send("user.register", {"user_id": "after"}, partition=0)
-        await worker.start()
-        problem = await _unready(worker)
-        assert f"segmentation reset positions {name}:0 --to earliest" in problem
-        await reset.positions(settings, name, 0, "earliest")
-        assert (await outside.outcome(first)).data["user_id"] == "after"
 
 
 async def test_two_deployments_on_one_database(settings: Settings, topics: list[str]) -> None:
@@ -81,9 +64,7 @@ async def test_kafka_has_lost_the_relays_position(settings: Settings, topics: li
         async with working(settings):
             await _register(outside, "first", 0)
         name = topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS)
-        async with kafka.admin(settings) as client:
-            await client.delete_topics([name])
-        await _created_again(settings, name)
+        await created_again(settings, name)
         with pytest.raises(RelayHalted, match="segmentation reset relay --to kafka"):
             await asyncio.wait_for(app.run(settings), SECONDS_MAX)
         assert await reset.relay(settings, "database") == (1, 1)
@@ -120,14 +101,3 @@ async def _unready(worker: Worker) -> str:
             if status == 503 and "segmentation reset" in text:
                 return text
             await asyncio.sleep(0.1)
-
-
-async def _created_again(settings: Settings, name: str) -> None:
-    async with asyncio.timeout(SECONDS_MAX):
-        while True:
-            try:
-                if name in await kafka_topics.ensure(settings):
-                    return
-            except ConfigurationError:
-                pass
-            await asyncio.sleep(0.2)

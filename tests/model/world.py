@@ -69,7 +69,7 @@ class World:
                 self.offsets[topic_name(prefix, topic), partition] = 0
         places = sorted(self.offsets)
         topics, partitions = [place[0] for place in places], [place[1] for place in places]
-        await self.looking.fetch("positions_acquire", topics, partitions)
+        await self.looking.fetch("positions_acquire", topics, partitions, [None] * len(places))
         zeros = [0] * len(places)
         await self.looking.fetch("positions_begin", topics, partitions, zeros, zeros)
         return self
@@ -128,7 +128,8 @@ class World:
             await self.appliers[0].apply(batch)
         except Fenced:
             topics, partitions = [span.topic for span in batch.spans], [span.partition for span in batch.spans]
-            rows = await self.sessions[1].fetch("positions_acquire", *zip(*sorted(self.offsets), strict=True))
+            places, no_ids = zip(*sorted(self.offsets), strict=True), [None] * len(self.offsets)
+            rows = await self.sessions[1].fetch("positions_acquire", *places, no_ids)
             self.epoch += 1
             at = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
             assert {row["epoch"] for row in rows} == {self.epoch}

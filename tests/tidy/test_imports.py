@@ -11,7 +11,7 @@ from tests.tidy.sources import ROOT, files, imported, name
 
 HOMES = {
     "asyncpg": {"worker/postgres/session.py"},
-    "aiokafka": {"worker/kafka/clients.py"},
+    "aiokafka": {"worker/kafka/clients.py", "worker/kafka/wire.py"},
     "alembic": {"worker/postgres/migrations.py", "worker/sql/migrations/env.py"},
     "sqlalchemy": {"worker/postgres/migrations.py"},
     "prometheus_client": {"worker/observability/metrics.py", "worker/observability/http.py"},

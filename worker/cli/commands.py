@@ -213,20 +213,22 @@ def settings(
     "positions", epilog="Example: `segmentation reset positions segmentation.membership-commands:0 --to earliest`"
 )
 def reset_positions(
-    place: Annotated[str, typer.Argument(metavar="TOPIC:PARTITION")],
+    place: Annotated[str, typer.Argument(metavar="TOPIC[:PARTITION]", help="All partitions if none is named.")],
     to: Annotated[str, typer.Option("--to", help="`earliest`, `latest` or an offset.")],
     yes: Yes = False,
 ) -> None:
-    """Say where a partition of commands is read on; a running worker takes notice."""
+    """Say where a partition, or a whole topic, of commands is read on; a running worker takes notice."""
     from worker.cli import operate
 
-    topic, _, partition = place.rpartition(":")
-    if not (topic and partition.isascii() and partition.isdigit()):
-        raise typer.BadParameter("must be TOPIC:PARTITION, such as segmentation.membership-commands:0")
+    topic, colon, partition = place.partition(":")
+    if not topic or (colon and not (partition.isascii() and partition.isdigit())):
+        raise typer.BadParameter("must be TOPIC or TOPIC:PARTITION, such as segmentation.membership-commands:0")
+    if not (colon or to in ("earliest", "latest")):
+        raise typer.BadParameter("must be earliest or latest for a whole topic", param_hint="--to")
     if to not in ("earliest", "latest") and not (to.isascii() and to.isdigit()):
         raise typer.BadParameter("must be earliest, latest or an offset", param_hint="--to")
     _confirm(yes, f"Read {place} on from {to}? Commands may be skipped, or read again, for good.")
-    run(operate.reset_positions(topic, int(partition), to))
+    run(operate.reset_positions(topic, int(partition) if colon else None, to))
 
 
 @reset.command("relay", epilog="Example: `segmentation reset relay --to kafka`, with all workers stopped")

@@ -52,10 +52,11 @@ async def topics() -> None:
         out.print(f"{done}  {name}  [dim]{partitions} partition{'' if partitions == 1 else 's'}[/]")
 
 
-async def reset_positions(topic: str, partition: int, to: str) -> None:
-    """Move a partition."""
-    before, after = await reset.positions(load(), topic, partition, to)
-    out.print(f"{topic}:{partition}: next offset {'none' if before is None else before} → [bold]{after}[/]")
+async def reset_positions(topic: str, partition: int | None, to: str) -> None:
+    """Move a partition, or all of a topic's."""
+    for place, before, after in await reset.positions(load(), topic, partition, to):
+        name = f"{place.topic}:{place.partition}"
+        out.print(f"{name}: next offset {'none' if before is None else before} → [bold]{after}[/]")
 
 
 async def reset_relay(to: Literal["kafka", "database"]) -> None:

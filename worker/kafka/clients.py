@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -18,15 +20,18 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
+    NoError,
     OffsetOutOfRangeError,
     ProducerFenced,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
+    for_code,
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record import default_records
 
 from worker.errors import ConfigurationError, Unavailable
+from worker.kafka.wire import NO_ID, DescribeTopics
 from worker.settings import Settings
 
 __all__ = [
@@ -46,6 +51,7 @@ __all__ = [
     "OffsetOutOfRangeError",
     "ProducerFenced",
     "TopicAlreadyExistsError",
+    "TopicFacts",
     "TopicPartition",
     "UnknownTopicOrPartitionError",
 ]
@@ -58,8 +64,18 @@ PRODUCE_BATCH_BYTES = 512 * 1024
 """A hand-filled batch is sent when it has this size, bytes; a larger single event travels alone."""
 REBALANCE_SECONDS_MAX = 60
 TRANSACTION_SECONDS_MAX = 60
+METADATA_SECONDS_MAX = 30
+"""How old the consumer's view of topics and brokers gets, s; aiokafka's own 300 s is long for partitions that wait."""
 POLL_SECONDS_MAX = 24 * 3600
 """With the database away nothing is polled, and a rebalance would not bring it back. /livez watches the loops."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFacts:
+    """A topic as the brokers describe it; its id is new each time that it is created, None where they tell none."""
+
+    topic_id: UUID | None
+    partitions: int
 
 
 def require_compiled_records() -> None:
@@ -115,6 +131,7 @@ def group_consumer(settings: Settings) -> AIOKafkaConsumer:
         max_poll_interval_ms=POLL_SECONDS_MAX * 1000,
         fetch_max_wait_ms=100,
         retry_backoff_ms=50,
+        metadata_max_age_ms=METADATA_SECONDS_MAX * 1000,
     )
 
 
@@ -167,6 +184,33 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
             yield client
     finally:
         await abandon(client.close())
+
+
+async def described(
+    client: AIOKafkaConsumer | AIOKafkaAdminClient, settings: Settings, names: Collection[str]
+) -> dict[str, TopicFacts]:
+    """What a broker tells of these topics over the client's own connections; those that there are not are left out.
+
+    Raises Unavailable, also where a topic is just being made or moved.
+    """
+    with translated(settings):
+        node = client._client.get_random_node()
+        if node is None:
+            raise KafkaConnectionError("no broker is known yet")
+        answer = await bounded(client._client.send(node, DescribeTopics(names)), settings.kafka_seconds_max)
+        found = {}
+        for code, name, topic_id, _, partitions, _, _ in answer.topics:
+            error = for_code(code)
+            if error is NoError:
+                found[name] = TopicFacts(None if topic_id == NO_ID else topic_id, len(partitions))
+            elif error is not UnknownTopicOrPartitionError:
+                raise error(name)
+    return found
+
+
+def refresh_metadata(consumer: AIOKafkaConsumer) -> None:
+    """Have the consumer look at its topics now; it leaves and joins the group again where their partitions changed."""
+    consumer._client.force_metadata_update()
 
 
 @contextlib.contextmanager

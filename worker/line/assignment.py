@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
 from worker.kafka.clients import TopicPartition
 from worker.line.batch import Batch
@@ -16,6 +17,7 @@ class Held:
     epoch: int
     next_offset: int
     applied_offset: int
+    topic_id: UUID | None = None
     newest_ms: int = 0
 
 
@@ -26,6 +28,8 @@ class Assignment:
         self.wanted: set[TopicPartition] = set()
         self.held: dict[TopicPartition, Held] = {}
         self.halted: dict[TopicPartition, str] = {}
+        self.missing: list[str] = []
+        """The topics of commands that Kafka does not have."""
         self.joined = False
         """Whether the group has given us our share, though it be none."""
 
@@ -43,11 +47,11 @@ class Assignment:
             self.halted.pop(partition, None)
             self.wanted.discard(partition)
 
-    def hold(self, partition: TopicPartition, epoch: int, next_offset: int) -> None:
-        """Ready to be read from `next_offset`."""
+    def hold(self, partition: TopicPartition, epoch: int, next_offset: int, topic_id: UUID | None = None) -> None:
+        """Ready to be read from `next_offset`, in the topic of that id."""
         self.wanted.discard(partition)
         self.halted.pop(partition, None)
-        self.held[partition] = Held(epoch, next_offset, next_offset)
+        self.held[partition] = Held(epoch, next_offset, next_offset, topic_id)
 
     def halt(self, partition: TopicPartition, reason: str) -> None:
         """Not to be read until a person has decided."""

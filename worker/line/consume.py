@@ -60,7 +60,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._settings, self._consumer, self._session = settings, consumer, session
         self._lanes, self._assignment = lanes, assignment
         self._beat = progress.watch("consume").beat
-        self._topics = {topic_name(settings.topic_prefix, topic): topic for topic in CONSUMED}
+        self.topics = {topic_name(settings.topic_prefix, topic): topic for topic in CONSUMED}
         self._segment_topic = topic_name(settings.topic_prefix, Topic.SEGMENT_COMMANDS)
         self._retry_at = self._advance_at = 0.0
         self.stopping = asyncio.Event()
@@ -76,7 +76,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def run(self) -> None:
         """Read until `stopping` is set, then settle what is in hand and leave the group."""
-        self._consumer.subscribe(list(self._topics), listener=self)
+        self._consumer.subscribe(list(self.topics), listener=self)
         try:
             with translated(self._settings):
                 await bounded(self._consumer.start(), self._settings.kafka_seconds_max)
@@ -144,7 +144,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._halt(partition, position.problem)
                 continue
             self._consumer.seek(partition, position.next_offset)
-            assignment.hold(partition, position.epoch, position.next_offset)
+            assignment.hold(partition, position.epoch, position.next_offset, position.topic_id)
             metrics.HALTED.labels(partition.topic, partition.partition).set(0)
             ready.append(partition)
         self._consumer.resume(*ready)  # all at once: the first fetch asks for the segments' commands too
@@ -215,7 +215,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             held, records = self._assignment.held.get(partition), share[partition]
             if held is None:
                 continue
-            topic, end = self._topics[partition.topic], records[-1].offset + 1
+            topic, end = self.topics[partition.topic], records[-1].offset + 1
             for record in records:
                 what = decode(record.value, record.headers, record.key, topic, record.timestamp, bytes_max)
                 size = len(record.value or b"")
@@ -238,7 +238,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             except Unavailable as error:
                 log.debug("a position is not known yet", error=str(error))
                 continue
-            if at > held.next_offset and self._assignment.held.get(partition) is held:
+            if self._assignment.held.get(partition) is not held:
+                continue
+            if at < held.next_offset:  # the log ends before the position: read anew where to go on
+                self._assignment.give([partition])
+                self._consumer.pause(partition)
+            elif at > held.next_offset:
                 span = Span(partition.topic, partition.partition, held.epoch, held.next_offset, at)
                 held.next_offset = at
                 await self._poll.beating(self._lanes[0].put(Batch((), (span,))))

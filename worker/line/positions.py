@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from worker.errors import Unavailable
 from worker.kafka.clients import (
     AIOKafkaConsumer,
     TopicPartition,
     bounded,
+    described,
     translated,
 )
 from worker.postgres.session import Session
@@ -17,11 +19,12 @@ from worker.settings import Settings
 
 
 class Position(NamedTuple):
-    """A partition's epoch and next offset, or why it can't be read (`problem`)."""
+    """A partition's epoch and next offset, of the topic with that id; or why it can't be read (`problem`)."""
 
     partition: TopicPartition
     epoch: int
     next_offset: int
+    topic_id: UUID | None
     problem: str | None
 
 
@@ -29,10 +32,11 @@ async def acquire(
     session: Session, consumer: AIOKafkaConsumer, settings: Settings, partitions: Sequence[TopicPartition]
 ) -> list[Position]:
     """Make this worker the partitions' owner; whoever owned them before is fenced. Raises Unavailable."""
+    ids = await topic_ids(consumer, settings, {p.topic for p in partitions})
     begins, ends = await bounds(consumer, settings, partitions)
     topics, numbers = [p.topic for p in partitions], [p.partition for p in partitions]
     async with session.transaction():
-        rows = await session.fetch("positions_acquire", topics, numbers)
+        rows = await session.fetch("positions_acquire", topics, numbers, [ids[topic] for topic in topics])
         found = {TopicPartition(row["topic"], row["partition"]): row for row in rows}
         new = [partition for partition in partitions if found[partition]["next_offset"] is None]
         if new:
@@ -45,11 +49,22 @@ async def acquire(
             )
     result = []
     for partition in partitions:
-        stored = found[partition]["next_offset"]
-        at = begins[partition] if stored is None else stored
-        problem = judge(partition, at, begins[partition], ends[partition])
-        result.append(Position(partition, found[partition]["epoch"], at, problem))
+        row, topic_id = found[partition], ids[partition.topic]
+        at = begins[partition] if row["next_offset"] is None else row["next_offset"]
+        problem = compare(partition, row["topic_id"], topic_id) or judge(
+            partition, at, begins[partition], ends[partition]
+        )
+        result.append(Position(partition, row["epoch"], at, topic_id, problem))
     return result
+
+
+async def topic_ids(consumer: AIOKafkaConsumer, settings: Settings, topics: Collection[str]) -> dict[str, UUID | None]:
+    """The topics' ids in this cluster; None for each where the brokers know of none. Raises Unavailable."""
+    found = await described(consumer, settings, topics)
+    missing = sorted(set(topics) - found.keys())
+    if missing:
+        raise Unavailable(f"Kafka at {settings.kafka_bootstrap_servers} lacks the topics {', '.join(missing)}")
+    return {topic: facts.topic_id for topic, facts in found.items()}
 
 
 async def bounds(
@@ -64,6 +79,20 @@ async def bounds(
     return begins, ends
 
 
+def compare(partition: TopicPartition, stored: UUID | None, topic_id: UUID | None) -> str | None:
+    """Why the position is of no use, with the command that mends it; None if it belongs to this very topic.
+
+    A topic that was created again may be longer than the one before, so the offset alone does not tell.
+    """
+    if stored is None or topic_id is None or stored == topic_id:
+        return None
+    return (
+        f"{partition.topic}:{partition.partition}: the topic was deleted and created again, so what was applied of the "
+        f"one before says nothing about this one. To read it from its beginning: "
+        f"`segmentation reset positions {partition.topic} --to earliest`; to skip what it holds: `--to latest`"
+    )
+
+
 def judge(partition: TopicPartition, position: int, begin: int, end: int) -> str | None:
     """Why the log does not hold what comes next, with the command that mends it; None if all is well."""
     name = f"{partition.topic}:{partition.partition}"
@@ -75,8 +104,8 @@ def judge(partition: TopicPartition, position: int, begin: int, end: int) -> str
         )
     if position > end:
         return (
-            f"{name}: the next command is at offset {position}, but Kafka's log ends at {end}: the topic was created "
-            f"again, or Kafka lost data. To read it from its beginning: "
+            f"{name}: the next command is at offset {position}, but Kafka's log ends at {end}: Kafka "
+            f"has lost data. To read it from its beginning: "
             f"`segmentation reset positions {name} --to earliest`; to skip what it holds: `--to latest`"
         )
     return None

@@ -75,7 +75,7 @@ def test_version() -> None:
         (["history", "ada", "--since", "2026-13"], "must be a month as YYYY-MM"),
         (["history", "ada", "--until", "2026-1"], "must be a month as YYYY-MM"),
         (["reset", "relay", "--to", "nobody"], "nobody"),
-        (["reset", "positions", "topic", "--to", "latest"], "TOPIC:PARTITION"),
+        (["reset", "positions", "topic", "--to", "12"], "whole topic"),
         (["reset", "positions", "topic:one", "--to", "latest"], "TOPIC:PARTITION"),
         (["reset", "positions", ":1", "--to", "latest"], "TOPIC:PARTITION"),
         (["reset", "positions", "topic:1", "--to", "-5"], "must be earliest, latest or an offset"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from worker.kafka.clients import TopicPartition
-from worker.line.positions import judge
+from worker.line.positions import compare, judge
 
 PARTITION = TopicPartition("segmentation.membership-commands", 4)
 NAME = "segmentation.membership-commands:4"
@@ -31,3 +33,17 @@ def test_the_log_ends_too_early() -> None:
     assert "ends at 9" in problem
     assert f"`segmentation reset positions {NAME} --to earliest`" in problem
     assert "`--to latest`" in problem
+
+
+@pytest.mark.parametrize(
+    ("stored", "topic_id"), [(None, None), (None, UUID(int=1)), (UUID(int=1), None), (UUID(int=1), UUID(int=1))]
+)
+def test_it_is_the_same_topic(stored: UUID | None, topic_id: UUID | None) -> None:
+    """Also as far as anybody knows: brokers and versions that tell no id."""
+    assert compare(PARTITION, stored, topic_id) is None
+
+
+def test_it_is_another_topic() -> None:
+    problem = compare(PARTITION, UUID(int=1), UUID(int=2))
+    assert problem is not None
+    assert "`segmentation reset positions segmentation.membership-commands --to earliest`" in problem
