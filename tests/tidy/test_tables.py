@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from typing import get_args
 
 from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
 from schemas.commands import COMMANDS, names_on
+from schemas.failures import MakingFailure, RequestFailure, StorageFailure
 from schemas.topics import Topic
 from tests.tidy.sources import ROOT
 from worker.cli.settings_page import markdown
@@ -43,6 +45,12 @@ def test_locks_differ() -> None:
     assert MIGRATION_LOCK != STRUCTURE_LOCK
     roles = Counter(role.lock for role in (Relay, Leader, Reporter))
     assert set(roles.values()) == {1}
+
+
+def test_every_failure_of_a_report_is_documented() -> None:
+    codes = {*get_args(RequestFailure), *get_args(MakingFailure), *get_args(StorageFailure)}
+    pages = "".join((ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("reports.md", "google-drive.md"))
+    assert {code for code in codes if f"`{code}`" not in pages} == set()
 
 
 def test_every_setting_is_explained() -> None:

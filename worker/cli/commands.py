@@ -109,14 +109,15 @@ def send(
 
     It is checked before it leaves. With --wait, one that was rejected makes the exit code 1.
     """
-    from worker.cli import sender as sending
+    from worker.cli.send_lines import send_lines
+    from worker.cli.send_one import send_one
 
     if command_type == "-":
         if data is not None or command_id is not None:
             raise typer.BadParameter("with `-` the data and the ids are in the lines of standard input")
-        good = run(sending.send_lines(source, timeout if wait else None))
+        good = run(send_lines(source, timeout if wait else None))
     else:
-        good = run(sending.send_one(command_type, data, command_id, source, timeout if wait else None))
+        good = run(send_one(command_type, data, command_id, source, timeout if wait else None))
     if not good:
         raise typer.Exit(EXIT_FAILED)
 

@@ -21,7 +21,7 @@ from worker.cli.render import is_unchanged, short_type
 from worker.cli.sender import Sender, make
 from worker.cli.tail import Event, Tail, tail
 from worker.errors import ConfigurationError
-from worker.settings import Settings
+from worker.settings import Settings, load
 
 OUTSTANDING_MAX = 20_000
 """Commands sent whose outcome was not seen yet; with so many the sending waits."""
@@ -30,6 +30,11 @@ BLOCKS_AHEAD_MAX = 4
 LINE_BYTES_MAX = 4 * 1024 * 1024
 WRONG_LINES_SHOWN_MAX = 20
 SHOW_EVERY = 100
+
+
+async def send_lines(source: str, wait_seconds: float | None) -> bool:
+    """Send what standard input holds; False where a line was wrong, or a command rejected or without outcome."""
+    return await Stream(load(), source, wait_seconds).run()
 
 
 class Stream:

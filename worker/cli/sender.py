@@ -1,4 +1,4 @@
-"""`send`: one command, or a stream of them from standard input."""
+"""Commands checked and sent to their topics, many on their way at once."""
 
 from __future__ import annotations
 
@@ -10,16 +10,10 @@ from types import TracebackType
 from typing import Any, Self, get_args
 from uuid import uuid4
 
-from rich.text import Text
-
-from schemas.binding import parse
 from schemas.commands import COMMANDS, CommandType
 from schemas.producer import RECORD_BYTES_MAX, InvalidCommandError, new_command
 from schemas.topics import topic_name
 from schemas.values import shown
-from worker.cli.console import complain, out, plain
-from worker.cli.render import line, short_type
-from worker.cli.tail import tail
 from worker.errors import ConfigurationError
 from worker.kafka import topics
 from worker.kafka.clients import (
@@ -28,7 +22,7 @@ from worker.kafka.clients import (
     producer,
     translated,
 )
-from worker.settings import Settings, load
+from worker.settings import Settings
 
 IN_FLIGHT_MAX = 5_000
 """Records handed to the Kafka client and not yet acknowledged."""
@@ -169,47 +163,3 @@ class Sender:
         self._on_their_way.discard(delivery)
         if not delivery.cancelled() and delivery.exception() is not None:
             self._failure = delivery.exception()
-
-
-async def send_one(
-    command_type: str, data: str | None, command_id: str | None, source: str, wait_seconds: float | None
-) -> bool:
-    """Send one command; with a limit wait for its outcome and print it. False where it was rejected or none came."""
-    settings = load()
-    try:
-        content = parse((data or "{}").encode())
-    except ValueError as error:
-        raise ConfigurationError(
-            f"""the data is not JSON: {error}; quote it for your shell, such as '{{"user_id": "ada"}}'"""
-        ) from error
-    given = {"type": command_type, "data": content, "id": command_id}
-    command = make(given, source, settings.record_bytes_max)
-    if wait_seconds is None:
-        async with Sender(settings) as sender:
-            await sender.send(command)
-            await sender.flush()
-        out.print(Text(f"sent {command.type} {plain(command.id)}"))
-        return True
-    async with tail(settings) as reading, Sender(settings) as sender:
-        await sender.send(command)
-        await sender.flush()
-        try:
-            async with asyncio.timeout(wait_seconds):
-                while True:
-                    for event in await reading.poll():
-                        if event.get("causationid") == command.id:
-                            out.print(line(event))
-                            return short_type(event) not in ("command.rejected", "report.failed")
-        except TimeoutError:
-            complain(
-                f"no outcome of {command.id} within {wait_seconds:g} s: either no worker runs (see its log and "
-                "/readyz), or a command of this id and source was applied before"
-            )
-            return False
-
-
-async def send_lines(source: str, wait_seconds: float | None) -> bool:
-    """Stream commands from standard input; False where a line was wrong, or a command rejected or without outcome."""
-    from worker.cli.send_lines import Stream  # noqa: PLC0415 - it imports this module
-
-    return await Stream(load(), source, wait_seconds).run()

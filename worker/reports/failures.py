@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from schemas.failures import FailureCode
 from worker.errors import WorkerError
 
 MESSAGE_CHARACTERS_MAX = 2_000
@@ -15,7 +16,7 @@ class ReportError(WorkerError):
     tried again. `link` is there where the document is stored, but not everybody can read it.
     """
 
-    def __init__(self, code: str, message: str, *, is_permanent: bool, link: str | None = None) -> None:
+    def __init__(self, code: FailureCode, message: str, *, is_permanent: bool, link: str | None = None) -> None:
         super().__init__(_storable(message))
         self.code, self.is_permanent, self.link = code, is_permanent, link
 

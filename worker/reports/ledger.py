@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from worker.journal import rows as journal
-from worker.line.handlers.reports import JOURNAL_DROPPED
 from worker.postgres.session import Record, Session
 from worker.reports.edition import Edition, Places
 from worker.reports.failures import ReportError
@@ -102,7 +101,7 @@ class Ledger:
         retry_at = None if error.is_permanent else now + await self._pause(session, month)
         detail = {"year": month.year, "month": month.month, "code": error.code, "message": str(error)}
         async with session.transaction():
-            if error.code == JOURNAL_DROPPED:  # says nothing about the report that was made before
+            if error.code == "journal_dropped":  # says nothing about the report that was made before
                 to_tell = await session.fetch("report_dropped", month.first_day, now, error.code, str(error))
             else:
                 arguments = (now, error.code, str(error), error.is_permanent, retry_at, error.link)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from worker.line.handlers.reports import JOURNAL_DROPPED, journal_dropped
+from schemas.failures import journal_dropped
 from worker.postgres.session import Session
 from worker.reports.failures import ReportError
 from worker.reports.months import Month
@@ -113,7 +113,7 @@ class RowStream:
             async with session.transaction(is_snapshot=True):
                 await session.fetch("report_lock")
                 if (await session.row("report_is_dropped", month.first_day))["is_dropped"]:
-                    raise ReportError(JOURNAL_DROPPED, journal_dropped(str(month)), is_permanent=True)
+                    raise ReportError("journal_dropped", journal_dropped(str(month)), is_permanent=True)
                 self.totals = await totals(session, month)
                 await session.fetch("report_plan")
                 count = await session.copy(

@@ -161,4 +161,6 @@ async def test_any_text_can_be_a_message(desk: Desk) -> None:
 
 
 def test_a_failure_is_told_as_it_is() -> None:
-    assert str(ReportError("c", "what is wrong – and how to mend it", is_permanent=True)).endswith("how to mend it")
+    assert str(ReportError("failed", "what is wrong – and how to mend it", is_permanent=True)).endswith(
+        "how to mend it"
+    )

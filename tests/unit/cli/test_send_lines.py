@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.cli import send_lines as stream
+from worker.cli import send_lines
 from worker.errors import ConfigurationError
 
 
@@ -39,23 +39,23 @@ async def test_lines_are_those_of_the_file(
 ) -> None:
     path = tmp_path / "lines"
     path.write_bytes(text)
-    monkeypatch.setattr(stream, "READ_BYTES", block)
+    monkeypatch.setattr(send_lines, "READ_BYTES", block)
     with standard_input(monkeypatch, path):
-        lines = [line async for line in stream._lines()]
+        lines = [line async for line in send_lines._lines()]
     assert lines == (text.split(b"\n")[:-1] if text.endswith(b"\n") else text.split(b"\n") if text else [])
 
 
 async def test_an_endless_line_is_cut_and_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "LINE_BYTES_MAX", 100)
-    monkeypatch.setattr(stream, "READ_BYTES", 10)
+    monkeypatch.setattr(send_lines, "LINE_BYTES_MAX", 100)
+    monkeypatch.setattr(send_lines, "READ_BYTES", 10)
     path = tmp_path / "lines"
     path.write_bytes(b"{}\n" + b"x" * 10_000 + b"\n{}\n")
     with standard_input(monkeypatch, path):
-        first, second, third = [line async for line in stream._lines()]
+        first, second, third = [line async for line in send_lines._lines()]
     assert (first, third) == (b"{}", b"{}")
     assert 100 < len(second) <= 120
     with pytest.raises(ConfigurationError, match="longer than 100 bytes"):
-        stream._object(second)
+        send_lines._object(second)
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ async def test_an_endless_line_is_cut_and_refused(tmp_path: Path, monkeypatch: p
 )
 def test_what_is_no_object(text: bytes, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
-        stream._object(text)
+        send_lines._object(text)
 
 
 def test_an_input_that_stays_silent_keeps_nothing_from_ending() -> None:
     script = (
-        "import asyncio\nfrom worker.cli import send_lines as stream\n"
+        "import asyncio\nfrom worker.cli import send_lines\n"
         "async def main():\n"
-        "    reading = asyncio.ensure_future(anext(stream._lines()))\n"
+        "    reading = asyncio.ensure_future(anext(send_lines._lines()))\n"
         "    await asyncio.wait({reading}, timeout=0.1)\n"
         "    reading.cancel()\n"
         "asyncio.run(main())\n"

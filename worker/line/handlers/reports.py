@@ -5,19 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from schemas.commands import ReportRequest
+from schemas.failures import RequestFailure, journal_dropped
 from worker.journal import rows as journal
 from worker.line.batch import Received
 from worker.line.handlers.context import Context, command_of, data_of
-
-JOURNAL_DROPPED = "journal_dropped"
-
-
-def journal_dropped(month: str) -> str:
-    """Why there can be no report of a month whose journal is gone."""
-    return (
-        f"The journal of {month} was dropped after SEGMENTATION_JOURNAL_RETENTION; `segmentation reports` has the link "
-        "of the report that was made before."
-    )
 
 
 async def request_reports(context: Context, records: list[Received]) -> None:
@@ -47,12 +38,12 @@ def month_of(time: datetime) -> date:
     return time.astimezone(UTC).date().replace(day=1)
 
 
-def _failure(month: date, begins: date, this_month: date, dropped: list[date]) -> tuple[str, str] | None:
+def _failure(month: date, begins: date, this_month: date, dropped: list[date]) -> tuple[RequestFailure, str] | None:
     """Why there can be no report of the month: code and message; None if there can."""
     if month > this_month:
         return "month_not_begun", f"{month:%Y-%m} has not begun; ask again when it has."
     if month in dropped:
-        return JOURNAL_DROPPED, journal_dropped(f"{month:%Y-%m}")
+        return "journal_dropped", journal_dropped(f"{month:%Y-%m}")
     if month < begins:
         return "before_journal", f"The journal begins in {begins:%Y-%m}; it tells nothing of {month:%Y-%m}."
     return None

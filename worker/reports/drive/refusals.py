@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from schemas.failures import StorageFailure
 from worker.reports.storage import StorageError
 
 
 class Meaning(NamedTuple):
     """A refusal in our terms; one that is not permanent is worth another try."""
 
-    code: str
+    code: StorageFailure
     is_permanent: bool
     advice: str
 
 
-CREDENTIALS = "credentials"
-DRIVE_UNAVAILABLE = "drive_unavailable"
-NOT_PUBLIC = "not_public"
-RATE_LIMITED = "rate_limited"
-REFUSED = "refused"
-STORAGE_QUOTA = "storage_quota"
+CREDENTIALS: Final = "credentials"
+DRIVE_UNAVAILABLE: Final = "drive_unavailable"
+NOT_PUBLIC: Final = "not_public"
+RATE_LIMITED: Final = "rate_limited"
+REFUSED: Final = "refused"
+STORAGE_QUOTA: Final = "storage_quota"
 
 _SLOW_DOWN = "Drive asks for fewer requests. It is tried again; if it goes on, ask for a higher quota of the Drive API"
 _ORGANISATION = (
