@@ -115,13 +115,13 @@ class Sender:
         self._failure: BaseException | None = None
 
     async def __aenter__(self) -> Self:
-        await self._require_topics()
-        with translated(self._settings):
-            try:
+        try:
+            await self._require_topics()
+            with translated(self._settings):
                 await bounded(self._producer.start(), self._settings.kafka_seconds_max)
-            except BaseException:
-                await abandon(self._producer.stop())
-                raise
+        except BaseException:
+            await abandon(self._producer.stop())
+            raise
         return self
 
     async def __aexit__(
