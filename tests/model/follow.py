@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from tests.model.compare import ordered
-from tests.model.naive import Event, Member, Model
+from tests.model.naive import Event, Model
+from tests.model.rows import Member
 
 Timed = tuple[Event, datetime]
 NOTED = ("expiry", "user_registered")
@@ -87,15 +88,13 @@ def _follow_job(event: Event, model: Model, time: datetime) -> None:
 
 def _follow_exit(model: Model, user: str, generation: str, reason: str, time: datetime) -> None:
     row = model.members.pop((user, generation))
-    deleted_at = model.deleted.get(generation)
     assert row.included
     match reason:
         case "expiry":
-            assert row.is_over(time if deleted_at is None else deleted_at)
-            assert not model.is_inside(generation, user)
+            assert model.has_lapsed(generation, user, row, time)
         case "segment_deleted":
-            assert deleted_at is not None
-            assert not row.is_over(deleted_at)
+            assert generation in model.deleted
+            assert not model.has_lapsed(generation, user, row, time)
             model.ended_early[generation] += 1
         case _:
             assert reason == "rollout"

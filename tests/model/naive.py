@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
+
+from tests.model.rows import Member, Rollout, Segment
 
 Event = dict[str, Any]
 """`type`, `key`, `causation` (a command's id or None) and `data`; `<segment>#<n>`, the n-th generation, is its id."""
@@ -17,35 +18,6 @@ Event = dict[str, Any]
 def name_of(generation: str) -> str:
     """The segment that it is a generation of."""
     return generation.rpartition("#")[0]
-
-
-@dataclass(frozen=True)
-class Member:
-    """A user's row for a segment; included = False says that a command has removed it."""
-
-    included: bool
-    expires_at: datetime | None
-    since: datetime
-    origin: str = "command"
-
-    def is_over(self, now: datetime) -> bool:
-        return self.expires_at is not None and now >= self.expires_at
-
-
-@dataclass
-class Rollout:
-    """A percent on its way to the users that were known when it was set."""
-
-    percent: Decimal
-    on_decrease: str
-    counts: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass
-class Segment:
-    name: str
-    generation: str
-    fields: dict[str, Any]
 
 
 @dataclass
@@ -58,6 +30,7 @@ class Model:
     rollouts: dict[str, Rollout] = field(default_factory=dict)
     segments: dict[str, Segment] = field(default_factory=dict)
     deleted: dict[str, datetime] = field(default_factory=dict)
+    ended: list[Segment] = field(default_factory=list)
     members: dict[tuple[str, str], Member] = field(default_factory=dict)
     ended_early: Counter[str] = field(default_factory=Counter)
     names: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -69,8 +42,9 @@ class Model:
         if name in self.names:
             return []
         self.names[name] = now
-        method = getattr(self, "_" + command["type"].replace(".", "_"))
-        events: list[Event] = method(command["id"], command["data"], now)
+        events: list[Event] = getattr(self, "_" + command["type"].replace(".", "_"))(
+            command["id"], command["data"], now
+        )
         return events
 
     def _segment_create(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
@@ -100,13 +74,13 @@ class Model:
             return [_rejected(causation, data["segment"], "segment_not_found", {"data.segment"})]
         gone = self.segments.pop(data["segment"])
         self.deleted[gone.generation] = now
+        self.ended.append(gone)
         self.rollouts.pop(gone.generation, None)
-        content = {"segment": gone.name, "segment_id": gone.generation}
-        return [{"type": "segment.deleted", "key": gone.name, "causation": causation, "data": content}]
+        data = {"segment": gone.name, "segment_id": gone.generation}
+        return [{"type": "segment.deleted", "key": gone.name, "causation": causation, "data": data}]
 
     def _segment_event(self, event_type: str, causation: str, name: str) -> Event:
-        segment = self.segments[name]
-        data = segment.fields | {"segment_id": segment.generation}
+        data = self.segments[name].fields | {"segment_id": self.segments[name].generation}
         return {"type": event_type, "key": name, "causation": causation, "data": data}
 
     def _user_register(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
@@ -123,9 +97,14 @@ class Model:
         return [(generation, None) for generation in entered]
 
     def is_inside(self, generation: str, user: str) -> bool:
-        """The contract's formula, for a living segment."""
-        percent = next((s.fields["percent"] for s in self.segments.values() if s.generation == generation), None)
+        """The contract's formula; for a deleted segment with the percent that it had at its end."""
+        every = [*self.segments.values(), *self.ended]
+        percent = next((segment.fields["percent"] for segment in every if segment.generation == generation), None)
         return percent is not None and self._bucket(generation, user) < percent * 100
+
+    def has_lapsed(self, generation: str, user: str, row: Member, now: datetime) -> bool:
+        """Whether its time is over and no percent carries it on; what counted at its segment's end no longer lapses."""
+        return row.is_over(min(now, self.deleted.get(generation, now))) and not self.is_inside(generation, user)
 
     def _bucket(self, generation: str, user: str) -> int:
         digest = hashlib.sha256((self.salts[generation] + ":" + user).encode()).hexdigest()
@@ -145,7 +124,7 @@ class Model:
         self.users.remove(user)
         rows = {generation: self.members.pop((u, generation)) for u, generation in list(self.members) if u == user}
         included = [generation for generation in rows if rows[generation].included]
-        lapsed = [g for g in included if rows[g].is_over(now) and not self.is_inside(g, user)]
+        lapsed = [g for g in included if self.has_lapsed(g, user, rows[g], now)]
         exited = [g for g in included if g not in lapsed]
         events = [self._changed(None, user, "expiry", exited=lapsed)] if lapsed else []
         return [*events, self._changed(causation, user, "user_forgotten", exited=exited)]
@@ -227,10 +206,10 @@ class Model:
                 renewed.setdefault((user, "expiry"), []).append((generation, None))
                 continue
             del self.members[user, generation]
-            early = generation not in self.deleted or row.is_over(self.deleted[generation])
-            if not early:
+            has_lapsed = self.has_lapsed(generation, user, row, now)
+            if not has_lapsed:
                 self.ended_early[generation] += 1
-            exited.setdefault((user, "expiry" if early else "segment_deleted"), []).append(generation)
+            exited.setdefault((user, "expiry" if has_lapsed else "segment_deleted"), []).append(generation)
         places = sorted(exited.keys() | renewed.keys())
         return [self._changed(None, *p, exited=exited.get(p, []), renewed=renewed.get(p, [])) for p in places]
 
@@ -266,7 +245,9 @@ class Model:
                 continue
             row = self.members.pop((user, generation))
             if row.included:
-                reason = "expiry" if row.is_over(self.deleted[generation]) else "segment_deleted"
+                reason = (
+                    "expiry" if self.has_lapsed(generation, user, row, self.deleted[generation]) else "segment_deleted"
+                )
                 counts[generation] += reason == "segment_deleted"
                 events.append(self._changed(None, user, reason, exited=[generation]))
         self.deleted = {}

@@ -169,4 +169,29 @@ END = [RollOut(1_000), Expire(), Sweep()]
 everyone: list[Sent | Garbage] = [Sent(f"make {name}", "segment.create", {"segment": name}) for name in SEGMENTS]
 everyone += [Sent(f"know {name}", "user.register", {"user_id": name}) for name in USERS]
 beginning = Deliver(everyone, together=True)
-stories = st.lists(steps, min_size=6, max_size=14).map(lambda story: [beginning, *story, *END])
+
+
+def lapse_then_delete(percent: Decimal, after: list[Any]) -> list[Any]:
+    """A membership by command is over before its segment is deleted; then comes what is `after`, before the jobs."""
+
+    def one(name: str, command_type: str, data: dict[str, Any]) -> Deliver:
+        return Deliver([Sent(name, command_type, data)], together=True)
+
+    return [
+        one("lapse 1", "segment.update", {"segment": "a", "percent": percent}),
+        one("lapse 2", "membership.change", {"user_id": "u1", "add": [("a", START + timedelta(seconds=5))]}),
+        Pass(10),
+        one("lapse 3", "segment.delete", {"segment": "a"}),
+        *after,
+    ]
+
+
+AFTER_DELETION: list[Any] = [
+    Deliver([Sent("lapse 4", "user.forget", {"user_id": "u1"})], together=True),
+    Expire(),
+    Sweep(),
+    Pass(10),
+]
+lapses = st.builds(lapse_then_delete, percents, st.permutations(AFTER_DELETION))
+tales = st.lists(steps, min_size=6, max_size=14) | st.builds(lambda a, b: [*a, *b], lapses, st.lists(steps, max_size=6))
+stories = tales.map(lambda story: [beginning, *story, *END])

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import hypothesis
 import pytest
-from hypothesis import HealthCheck, given, note
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, note
 
 from tests.model.compare import by_key, ordered, replayed
 from tests.model.follow import follow
 from tests.model.naive import Event, Model
 from tests.model.strategies import (
+    AFTER_DELETION,
+    END,
     SEGMENTS,
     USERS,
     Deliver,
@@ -27,6 +29,8 @@ from tests.model.strategies import (
     RollOut,
     Sent,
     Sweep,
+    beginning,
+    lapse_then_delete,
     stories,
 )
 from tests.model.world import SOURCE, WINDOW, World
@@ -47,14 +51,18 @@ def test_the_worker_does_what_the_model_does(settings: Settings, users: str) -> 
     with asyncio.Runner() as runner:
 
         @hypothesis.settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
-        @given(stories, st.data())
-        def hold(story: list[Any], data: st.DataObject) -> None:
-            runner.run(_tell(worker_settings, story, data))
+        @given(stories)
+        def hold(story: list[Any]) -> None:
+            runner.run(_tell(worker_settings, story))
 
+        for percent in (Decimal(0), Decimal(100)):
+            for after in AFTER_DELETION:
+                story = [beginning, *lapse_then_delete(percent, [after]), *END]
+                hold = example(story)(hold)
         hold()
 
 
-async def _tell(worker_settings: Settings, story: list[Any], data: st.DataObject) -> None:
+async def _tell(worker_settings: Settings, story: list[Any]) -> None:
     connection = await asyncpg.connect(worker_settings.database_url.get_secret_value())
     try:
         await connection.execute(EMPTY)

@@ -127,6 +127,14 @@ async def test_changes_find_their_rows_by_key(filled: asyncpg.Connection, count:
     assert "users_user_id" in {node.get("Index Name") for node in nodes}
 
 
+@pytest.mark.parametrize("name", ["memberships_of_users", "users_forget", "deletion_chunk", "expiry_chunk", "why"])
+async def test_the_rules_functions_become_part_of_the_statement(filled: asyncpg.Connection, name: str) -> None:
+    """Called row by row they would be planned row by row."""
+    found = await filled.fetchval(f"explain (format json, verbose) {statement(name)}", *SMALL[name])
+    assert re.findall(r"(?:is_inside|is_lapsed|active_as)\(", found) == []
+    assert "sha256" in found
+
+
 async def test_the_journal_is_read_in_order_by_its_index(filled: asyncpg.Connection) -> None:
     nodes = await _plan(filled, "journal_read", (0, NOW, 1_000))
     assert any(re.fullmatch(r"journal_\d{6}_sequence_idx", str(node.get("Index Name"))) for node in nodes)

@@ -3,7 +3,7 @@
 with segment as (
     select segment_key, salt from segments where segment = $1 and deleted_at is null
 ), decided as (
-    select bucket(coalesce(s.salt, $3), u.user_id) < $2::numeric * 100 as inside, m.user_key is not null as has_row,
+    select is_inside(coalesce(s.salt, $3), $2::numeric, u.user_id) as inside, m.user_key is not null as has_row,
         coalesce(m.included and m.origin = 'rollout', false) as rolled_out
     from users u
     left join segment s on true

@@ -4,7 +4,7 @@ select
     h.sequence as last_sequence, now() as asked_at, u.registered_at,
     s.segment_key, s.segment_id::text, s.created_at, s.deleted_at, s.percent,
     bucket(s.salt, $1) as bucket,
-    coalesce(bucket(s.salt, $1) < s.percent * 100, false) as is_inside,
+    is_inside(s.salt, s.percent, $1) as is_inside,
     m.included as is_included, m.origin::text, m.since, m.expires_at,
     a.segment_id is not null as is_active,
     r.requested_at, r.finished_at, r.on_decrease::text,

@@ -11,46 +11,36 @@ with due as materialized (
     limit $2
     for update of m skip locked
 ), judged as materialized (
-    -- users one by one, in a subquery: no estimate can make it a join with all of them
-    select d.place, d.user_key, d.segment_key, d.expires_at,
-        case when s.percent > 0 and s.deleted_at is null then bucket(
-            s.salt, (select u.user_id from users u where u.user_key = d.user_key)
-        ) < s.percent * 100 else false end as goes_on,
-        not (s.deleted_at is null or d.expires_at <= s.deleted_at) as by_deletion
+    select d.place, d.user_key, d.segment_key, d.expires_at, u.user_id, s.deleted_at is not null as is_deleted,
+        is_lapsed(d.expires_at, s.deleted_at, $1, is_inside(s.salt, s.percent, u.user_id)) as lapsed
     from due d
     join segments s using (segment_key)
+    -- by key for each, so that no estimate makes a chunk read all users
+    left join lateral (select user_id from users u where u.user_key = d.user_key limit 1) u on true
 ), gone_on as (
     update memberships set origin = 'rollout', expires_at = null
-    where ctid = any (array(select place from judged where goes_on))
+    where ctid = any (array(select place from judged where not lapsed and not is_deleted))
     returning 1
 ), ended as (
     delete from memberships
-    where ctid = any (array(select place from judged where not goes_on))
+    where ctid = any (array(select place from judged where lapsed or is_deleted))
     returning 1
 ), changed as materialized (
-    select user_key, by_deletion,
-        array_agg(segment_key order by expires_at, segment_key) filter (where not goes_on) as exited,
-        array_agg(segment_key order by expires_at, segment_key) filter (where goes_on) as renewed
+    select user_id, not lapsed and is_deleted as by_deletion,
+        array_agg(segment_key order by expires_at, segment_key) filter (where lapsed or is_deleted) as exited,
+        array_agg(segment_key order by expires_at, segment_key) filter (where not lapsed and not is_deleted) as renewed
     from judged
-    group by user_key, by_deletion
-), events as materialized (
-    select count(*) as n from changed
-), head as (
-    update journal_head set sequence = sequence + e.n, time = greatest(time, $1)
-    from events e
-    where e.n > 0
-    returning sequence - e.n as before, time
+    group by user_key, user_id, not lapsed and is_deleted
 ), appended as (
     insert into journal (sequence, time, type, reason, user_id, exited, renewed)
-    select h.before + row_number() over (), h.time, 'membership.changed',
-        case when c.by_deletion then 'segment_deleted' else 'expiry' end::change_reason,
-        (select u.user_id from users u where u.user_key = c.user_key), c.exited, c.renewed
-    from head h, changed c
+    select h.taken_after + row_number() over (), h.time, 'membership.changed',
+        case when c.by_deletion then 'segment_deleted' else 'expiry' end::change_reason, c.user_id, c.exited, c.renewed
+    from journal_numbers((select count(*) from changed), $1) h, changed c
     returning user_id is null as is_nobodys
 ), counted as (
     update deletions d
-    set exited = exited + (select count(*) from judged t where t.segment_key = d.segment_key and t.by_deletion)
-    where d.segment_key in (select segment_key from judged where by_deletion)
+    set exited = exited + (select count(*) from judged t where t.segment_key = d.segment_key and not t.lapsed)
+    where d.segment_key in (select segment_key from judged where is_deleted and not lapsed)
 ), freed as (
     delete from expiry_held h using due d where h.user_key = d.user_key and h.segment_key = d.segment_key
 )

@@ -5,7 +5,7 @@ with rollout as materialized (
     where r.segment_key = $1 and r.finished_at is null
     for update of r
 ), decided as materialized (
-    select u.user_key, u.user_id, bucket(r.salt, u.user_id) < r.percent * 100 as inside
+    select u.user_key, u.user_id, is_inside(r.salt, r.percent, u.user_id) as inside
     from rollout r
     cross join lateral (
         select user_key, user_id from users
@@ -24,24 +24,19 @@ with rollout as materialized (
     using users u, rollout r
     where m.user_key > (select next_user_key from rollout) and m.user_key <= (select max(user_key) from decided)
         and m.segment_key = $1 and m.included and m.origin = 'rollout' and r.on_decrease = 'release'
-        and u.user_key = m.user_key and bucket(r.salt, u.user_id) >= r.percent * 100
+        and u.user_key = m.user_key and not is_inside(r.salt, r.percent, u.user_id)
     returning m.user_key
-), changed as (
-    select d.user_id, w.user_key is not null as is_in, row_number() over (order by d.user_key) as n
+), changed as materialized (
+    select d.user_key, d.user_id, w.user_key is not null as is_in
     from decided d
     left join written w on w.user_key = d.user_key
     left join released x on x.user_key = d.user_key
     where w.user_key is not null or x.user_key is not null
-), head as (
-    update journal_head
-    set sequence = sequence + (select count(*) from changed), time = greatest(time, $3)
-    where exists (select from changed)
-    returning sequence, time
 ), appended as (
     insert into journal (sequence, time, type, reason, user_id, entered, exited)
-    select h.sequence - (select count(*) from changed) + c.n, h.time, 'membership.changed', 'rollout', c.user_id,
+    select h.taken_after + row_number() over (order by c.user_key), h.time, 'membership.changed', 'rollout', c.user_id,
         case when c.is_in then array[$1] end, case when not c.is_in then array[$1] end
-    from head h, changed c
+    from journal_numbers((select count(*) from changed), $3) h, changed c
 ), progress as (
     update rollouts r
     set next_user_key = coalesce((select max(user_key) from decided), r.last_user_key),

@@ -1,15 +1,13 @@
 -- returns the sequence of the last row appended; the rows are numbered in the order given
-with head as (
-    update journal_head
-    set sequence = sequence + cardinality($2::text[]), time = greatest(time, $1)
-    returning sequence, time
+with head as materialized (
+    select taken_after, time from journal_numbers(cardinality($2::text[]), $1)
 ), appended as (
     insert into journal (
         sequence, time, type, reason, segment_key, user_id, entered, exited, renewed, unchanged, expires_at,
         command_id, command_source, correlation_id, traceparent, record_key, detail
     )
     select
-        h.sequence - cardinality($2::text[]) + x.n, h.time, x.type::event_type, x.reason::change_reason,
+        h.taken_after + x.n, h.time, x.type::event_type, x.reason::change_reason,
         x.segment_key, x.user_id, x.entered::integer[], x.exited::integer[], x.renewed::integer[],
         x.unchanged::integer[], x.expires_at::timestamptz[],
         x.command_id, x.command_source, x.correlation_id, x.traceparent, x.record_key, x.detail::json
@@ -21,4 +19,4 @@ with head as (
         command_id, command_source, correlation_id, traceparent, record_key, detail, n
     )
 )
-select sequence from head
+select taken_after + cardinality($2::text[]) as sequence from head

@@ -20,7 +20,7 @@ with item as materialized (
         expires_at = excluded.expires_at,
         since = case
             when not (m.included and excluded.included) then excluded.since
-            when m.expires_at <= $6 and not in_rollout(m.segment_key, m.user_key) then excluded.since
+            when is_lapsed(m.expires_at, null, $6, in_rollout(m.segment_key, m.user_key)) then excluded.since
             else m.since
         end
     where (m.included or excluded.included) and not (
@@ -31,7 +31,7 @@ with item as materialized (
     returning user_key, segment_key,
         case
             when old.included is not true then case when new.included then 'e' else 'u' end
-            when old.expires_at <= $6 and not in_rollout(segment_key, user_key)
+            when is_lapsed(old.expires_at, null, $6, in_rollout(segment_key, user_key))
                 then case when new.included then 'E' else 'U' end
             when not new.included then 'x'
             when old.expires_at is distinct from new.expires_at then 'r'

@@ -4,10 +4,11 @@ with gone as (
 ), ended as (
     delete from memberships m using gone g
     where m.user_key = g.user_key
-    returning g.user_key, m.segment_key, m.included, m.since,
-        case when m.expires_at <= $2 then not in_rollout(m.segment_key, m.user_key) else false end as lapsed
+    returning g.user_key, m.segment_key, m.included, m.since, m.expires_at
 )
-select g.user_id, e.segment_key, coalesce(e.lapsed, false) as lapsed
+select g.user_id, e.segment_key,
+    coalesce(is_lapsed(e.expires_at, s.deleted_at, $2, is_inside(s.salt, s.percent, g.user_id)), false) as lapsed
 from gone g
 left join ended e on e.user_key = g.user_key and e.included
+left join segments s on s.segment_key = e.segment_key
 order by g.user_id, e.since, e.segment_key

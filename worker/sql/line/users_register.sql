@@ -8,7 +8,7 @@ with fresh as (
     insert into memberships (user_key, segment_key, included, origin, since)
     select f.user_key, s.segment_key, true, 'rollout', $2
     from fresh f, segments s
-    where s.percent > 0 and s.deleted_at is null and bucket(s.salt, f.user_id) < s.percent * 100
+    where s.percent > 0 and s.deleted_at is null and is_inside(s.salt, s.percent, f.user_id)
     returning user_key, segment_key
 )
 select f.user_id, array_agg(e.segment_key order by e.segment_key) as entered

@@ -1,0 +1,13 @@
+"""One rule for what counts as a membership, and one for the journal's numbers."""
+
+from alembic import op
+
+from worker.migrations import run_sql
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add the functions."""
+    run_sql(op.get_bind(), "0004_one_rule.sql")
