@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from worker.migrations import run_sql
+from worker.postgres.migrations import run_sql
 
 revision = "0004"
 down_revision = "0003"
