@@ -4,10 +4,10 @@ from alembic import op
 
 from worker.postgres.migrations import run_sql
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
     """Add the functions."""
-    run_sql(op.get_bind(), "0004_one_rule.sql")
+    run_sql(op.get_bind(), "0005_one_rule.sql")
