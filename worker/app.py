@@ -25,9 +25,10 @@ from worker.line.apply import Applier, Outcome
 from worker.line.assignment import Assignment
 from worker.line.batch import Batch
 from worker.line.consume import Consumer
-from worker.line.lanes import Lane
+from worker.line.lanes import Lane, Lanes
 from worker.line.mirror import Mirror
 from worker.line.replies import Replies
+from worker.line.standstill import Standstill
 from worker.line.topic_watch import TopicWatch
 from worker.observability.http import Http
 from worker.observability.logs import logger
@@ -56,7 +57,9 @@ class App:
         self._settings = settings
         self._database = database = Database(settings)
         self._progress = progress = Progress(settings.progress_seconds_max)
-        self._assignment = Assignment()
+        self._assignment = Assignment(settings.apply_connections)
+        standstill = Standstill(self._assignment, seconds_max=settings.progress_seconds_max)
+        progress.ask(standstill.stuck)
         consumer = group_consumer(settings)
         self.relay = Relay(settings, database, progress)
         retention = Retention(now, settings.deduplication_window, settings.journal_retention)
@@ -67,12 +70,21 @@ class App:
         )
         answering = progress.watch("replies")
         self.replies = Replies(settings, database.session("replies", answering.beat), clock=now, watch=answering)
+        reading = progress.watch("consume")
         self.lanes = [self._lane(number) for number in range(settings.apply_connections)]
-        self.consumer = Consumer(
-            settings, consumer, database.session("positions"), self.lanes, self._assignment, progress
-        )
+        lanes = Lanes(self.lanes, reading.beat)
+        self.consumer = Consumer(settings, consumer, database.session("positions"), lanes, self._assignment, reading)
         self.topics = TopicWatch(settings, consumer, self._assignment, self.consumer.topics)
-        self.mirror = Mirror(consumer, self._assignment, database.session("metrics"), clock=now)
+        self.mirror = Mirror(
+            settings,
+            consumer,
+            self._assignment,
+            database.session("metrics"),
+            clock=now,
+            watch=progress.watch("mirror"),
+            standstill=standstill,
+            lanes_are_well=lambda: not lanes.wait_for_database(),
+        )
         self.http = Http(settings, progress, self._unready)
 
     def _lane(self, number: int) -> Lane:
@@ -84,9 +96,12 @@ class App:
             session,
             watch=watch,
             applied=self._applied,
-            fenced=self._assignment.unsettle,
+            fenced=self._unsettle,
             current=self._assignment.is_current,
         )
+
+    def _unsettle(self, batch: Batch) -> None:
+        self.consumer.unsettle(batch)  # it is made after the lanes
 
     def _applied(self, batch: Batch, outcome: Outcome) -> None:
         self._assignment.settled(batch)

@@ -174,6 +174,11 @@ def producer(settings: Settings) -> AIOKafkaProducer:
     )
 
 
+def has_left_for_good(consumer: AIOKafkaConsumer) -> bool:
+    """Whether the task that keeps the consumer in its group has ended, which the client never mends by itself."""
+    return bool(consumer._coordinator._coordination_task.done())
+
+
 @contextlib.asynccontextmanager
 async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A started admin client; raises Unavailable where no broker answers."""

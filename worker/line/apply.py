@@ -67,12 +67,20 @@ class Applier:
     ) -> None:
         self._session, self._settings = session, settings
         self._clock, self._new_uuid = clock, new_uuid
+        self.is_retrying = False
+        """Whether the batch in hand is tried again because the database was not available."""
 
     async def apply(self, batch: Batch) -> Outcome:
         """Apply all of the batch, however long the database is away.
 
         Raises Fenced where its partitions have moved on, or may have: their positions must be read again.
         """
+        try:
+            return await self._apply(batch)
+        finally:
+            self.is_retrying = False
+
+    async def _apply(self, batch: Batch) -> Outcome:
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(Unavailable),
             wait=tenacity.wait_exponential_jitter(multiplier=0.05, max=RETRY_SECONDS_MAX, jitter=0.05),
@@ -88,6 +96,7 @@ class Applier:
 
     def _note_retry(self, state: tenacity.RetryCallState) -> None:
         metrics.RETRIES.labels("apply").inc()
+        self.is_retrying = True
         error = state.outcome.exception() if state.outcome else None
         log.warning("the database is not available, trying again", error=str(error), attempt=state.attempt_number)
 
@@ -99,7 +108,7 @@ class Applier:
             if len(batch.records) > 1:
                 outcome = Outcome()
                 for half in halves(batch):
-                    outcome.add(await self.apply(half))
+                    outcome.add(await self._apply(half))
                 return outcome
             return await self._transact(batch, error)
 

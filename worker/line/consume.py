@@ -7,7 +7,7 @@ us is paused until its position is known, and records that were handed out befor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from schemas.decode import decode
 from schemas.topics import Topic, topic_name
@@ -15,21 +15,21 @@ from worker.errors import Unavailable
 from worker.kafka.clients import (
     AIOKafkaConsumer,
     ConsumerRebalanceListener,
-    ConsumerRecord,
     KafkaError,
     TopicPartition,
     abandon,
     bounded,
+    has_left_for_good,
     translated,
 )
 from worker.line.assignment import Assignment
 from worker.line.batch import Batch, Received, Span
-from worker.line.lanes import Lane, all_idle
-from worker.line.poll import Poll
+from worker.line.lanes import Lane, Lanes
+from worker.line.poll import Poll, Records
 from worker.line.positions import acquire, bounds, judge
 from worker.observability import metrics
 from worker.observability.logs import logger
-from worker.observability.progress import Progress
+from worker.observability.progress import Watch
 from worker.postgres.session import Session
 from worker.settings import Settings
 
@@ -53,16 +53,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         settings: Settings,
         consumer: AIOKafkaConsumer,
         session: Session,
-        lanes: Sequence[Lane],
+        lanes: Lanes,
         assignment: Assignment,
-        progress: Progress,
+        watch: Watch,
     ) -> None:
         self._settings, self._consumer, self._session = settings, consumer, session
         self._lanes, self._assignment = lanes, assignment
-        self._beat = progress.watch("consume").beat
+        self._beat = watch.beat
         self.topics = {topic_name(settings.topic_prefix, topic): topic for topic in CONSUMED}
         self._segment_topic = topic_name(settings.topic_prefix, Topic.SEGMENT_COMMANDS)
-        self._retry_at = self._advance_at = 0.0
+        self._retry_at = self._look_at = self._advance_at = 0.0
         self.stopping = asyncio.Event()
         self._poll = Poll(
             settings,
@@ -75,15 +75,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         )
 
     async def run(self) -> None:
-        """Read until `stopping` is set, then settle what is in hand and leave the group."""
-        self._consumer.subscribe(list(self.topics), listener=self)
+        """Read until `stopping` is set, then settle what is in hand and leave the group.
+
+        The client is started before it subscribes: with a subscription its start would wait for the group, and so for
+        the sessions of members that died.
+        """
         try:
             with translated(self._settings):
                 await bounded(self._consumer.start(), self._settings.kafka_seconds_max)
+            self._consumer.subscribe(list(self.topics), listener=self)
             while not self.stopping.is_set():
                 self._beat()
                 await self._turn()
-            await all_idle(self._lanes)
+            await self._lanes.all_idle()
         finally:
             await abandon(self._consumer.stop())
             await self._session.close()
@@ -92,73 +96,94 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         """Settle what is in hand, as far as that goes; the next owner's epoch fences the rest."""
         try:
             async with asyncio.timeout(REVOKE_SECONDS_MAX):
-                await all_idle(self._lanes)
+                await self._lanes.all_idle()
         except TimeoutError:
             log.warning("partitions were revoked with batches in hand")
-        self._assignment.take(list(revoked))
+        self._assignment.take(revoked)
+        self._assignment.has_share = False
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Pause them before anything else: records can be handed out before this has ended."""
         partitions = list(assigned)
         self._consumer.pause(*partitions)
         self._assignment.give(partitions)
-        self._assignment.joined = True
+        self._assignment.joined = self._assignment.has_share = True
         self._retry_at = 0.0
         metrics.REBALANCES.inc()
         log.info("partitions assigned", count=len(partitions))
 
+    def unsettle(self, batch: Batch) -> None:
+        """The batch was dropped: its partitions are read again from where PostgreSQL says, if they are still ours."""
+        self._pause(self._assignment.unsettle(batch))
+
     async def _turn(self) -> None:
-        """Acquire what is wanted, then one poll. The poll is never cancelled: aiokafka would not survive it whole."""
+        """Acquire what is wanted, then one poll, then the batches of what it brought."""
         loop = asyncio.get_running_loop()
-        if (self._assignment.wanted or self._assignment.halted) and loop.time() >= self._retry_at:
-            self._retry_at = loop.time() + (HALTED_SECONDS if self._assignment.halted else RETRY_SECONDS)
-            await self._acquire()
-        try:
-            polled = await self._poll()
-        except (KafkaError, OSError) as error:
-            metrics.RETRIES.labels("consume").inc()
-            log.warning("reading failed, trying again", error=str(error) or type(error).__name__)
-            await asyncio.sleep(RETRY_SECONDS)
-            return
-        if polled:
-            await self._dispatch(await self._accept(polled))
-        elif all(lane.has_room() for lane in self._lanes) and loop.time() >= self._advance_at:
+        await self._acquire_in_time(loop.time())
+        records, error = await self._poll()
+        if records:
+            await self._dispatch(await self._accept(records))
+        if error is not None:
+            await self._recover(error, is_to_wait=not records)
+        elif loop.time() >= self._advance_at:
             self._advance_at = loop.time() + ADVANCE_SECONDS
             await self._advance()
 
-    async def _acquire(self) -> None:
+    async def _recover(self, error: KafkaError | OSError, *, is_to_wait: bool) -> None:
+        """Go on after what was taken: an error may have kept the client from handing out what it has gone over."""
+        metrics.RETRIES.labels("consume").inc()
+        log.warning("reading failed, trying again", error=str(error) or type(error).__name__)
+        if has_left_for_good(self._consumer):
+            raise Unavailable(f"Kafka's client has left the group and does not come back: {error}") from error
+        for partition in self._consumer.assignment():
+            held = self._assignment.held.get(partition)
+            if held is not None:
+                self._consumer.seek(partition, held.next_offset)
+        if is_to_wait:
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _acquire_in_time(self, now: float) -> None:
+        """Positions that are wanted are asked for at once and often; halted partitions are looked at now and then."""
+        if self._assignment.wanted and now >= self._retry_at:
+            self._retry_at = now + RETRY_SECONDS
+            await self._acquire(self._assignment.wanted)
+        if self._assignment.halted and now >= self._look_at:
+            self._look_at = now + HALTED_SECONDS
+            await self._acquire(self._assignment.halted)
+
+    async def _acquire(self, partitions: Iterable[TopicPartition]) -> None:
         assignment = self._assignment
-        partitions = sorted(assignment.wanted | assignment.halted.keys())
         try:
-            found = await acquire(self._session, self._consumer, self._settings, partitions)
+            found = await acquire(self._session, self._consumer, self._settings, sorted(partitions))
         except Unavailable as error:
             metrics.RETRIES.labels("acquire").inc()
             log.warning("positions can't be read, trying again", error=str(error))
             return
+        assigned = self._consumer.assignment()
         ready = []
         for position in found:
             partition = position.partition
-            if partition not in assignment.wanted and partition not in assignment.halted:
+            if partition not in assigned or partition not in assignment.wanted | assignment.halted.keys():
                 continue  # taken away while we asked
             if position.problem:
                 self._halt(partition, position.problem)
                 continue
             self._consumer.seek(partition, position.next_offset)
             assignment.hold(partition, position.epoch, position.next_offset, position.topic_id)
-            metrics.HALTED.labels(partition.topic, partition.partition).set(0)
             ready.append(partition)
         self._consumer.resume(*ready)  # all at once: the first fetch asks for the segments' commands too
 
     def _halt(self, partition: TopicPartition, problem: str) -> None:
-        self._consumer.pause(partition)
+        self._pause([partition])
         if self._assignment.halted.get(partition) != problem:
             log.error("partition halted", problem=problem)
-        metrics.HALTED.labels(partition.topic, partition.partition).set(1)
         self._assignment.halt(partition, problem)
 
-    async def _accept(
-        self, polled: dict[TopicPartition, list[ConsumerRecord]]
-    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+    def _pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Have nothing fetched of these, as far as the group has not taken them away in the meantime."""
+        self._consumer.pause(*self._consumer.assignment().intersection(partitions))
+
+    async def _accept(self, polled: Records) -> Records:
         """What belongs to held partitions and follows on what was read before, gaps looked into."""
         accepted = {}
         for partition, records in polled.items():
@@ -167,6 +192,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue  # handed out before its position was known: it comes again
             if records[0].offset < held.next_offset:
                 self._assignment.give([partition])
+                self._pause([partition])
                 continue
             if records[-1].offset - held.next_offset + 1 != len(records) and not await self._is_whole(partition):
                 continue
@@ -178,35 +204,35 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             begins, ends = await bounds(self._consumer, self._settings, [partition])
         except Unavailable:
-            self._assignment.give([partition])
-            self._consumer.pause(partition)
+            if partition in self._assignment.held:
+                self._assignment.give([partition])
+                self._pause([partition])
             return False
         held = self._assignment.held.get(partition)
-        if held is None:
+        if held is None:  # taken away while we asked
             return False
         problem = judge(partition, held.next_offset, begins[partition], max(ends[partition], held.next_offset))
         if problem:
             self._halt(partition, problem)
         return problem is None
 
-    async def _dispatch(self, accepted: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+    async def _dispatch(self, accepted: Records) -> None:
         """Batches for the lanes; with segment commands all of it is one batch, applied alone."""
         if any(partition.topic == self._segment_topic for partition in accepted):
-            await self._poll.beating(all_idle(self._lanes))
+            await self._lanes.all_idle()
             batch = self._batch(accepted)
             if batch is not None:
-                await self._poll.beating(self._lanes[0].put(batch))
-                await self._poll.beating(all_idle(self._lanes))
+                await self._lanes.put_alone(batch)
             return
-        shares: dict[Lane, dict[TopicPartition, list[ConsumerRecord]]] = {}
+        shares: dict[Lane, Records] = {}
         for partition, records in accepted.items():
-            shares.setdefault(self._poll.lane_of(partition), {})[partition] = records
+            shares.setdefault(self._lanes.of(self._assignment.held[partition]), {})[partition] = records
         for lane, share in shares.items():
             batch = self._batch(share)
             if batch is not None:
-                await self._poll.beating(lane.put(batch))
+                await self._lanes.put(batch, lane)
 
-    def _batch(self, share: dict[TopicPartition, list[ConsumerRecord]]) -> Batch | None:
+    def _batch(self, share: Records) -> Batch | None:
         """Decode a share of the poll; the partitions may have been taken away meanwhile."""
         received: list[Received] = []
         spans: list[Span] = []
@@ -227,10 +253,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         return Batch(tuple(received), tuple(spans)) if spans else None
 
     async def _advance(self) -> None:
-        """Move idle partitions over what is no record. Nothing is in hand, so what was read was applied."""
-        await self._poll.beating(all_idle(self._lanes))
-        for partition, held in list(self._assignment.held.items()):
-            if held.applied_offset != held.next_offset or not self._consumer.assignment().issuperset([partition]):
+        """Move partitions over what is no record; those of which nothing is in hand, so what was read was applied."""
+        for partition in self._consumer.assignment():
+            held = self._assignment.held.get(partition)
+            if held is None or held.applied_offset != held.next_offset:
                 continue
             try:
                 with translated(self._settings):
@@ -242,8 +268,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue
             if at < held.next_offset:  # the log ends before the position: read anew where to go on
                 self._assignment.give([partition])
-                self._consumer.pause(partition)
+                self._pause([partition])
             elif at > held.next_offset:
                 span = Span(partition.topic, partition.partition, held.epoch, held.next_offset, at)
                 held.next_offset = at
-                await self._poll.beating(self._lanes[0].put(Batch((), (span,))))
+                await self._lanes.put(Batch((), (span,)), self._lanes.of(held))

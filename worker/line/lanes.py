@@ -1,13 +1,15 @@
-"""Lanes apply batches side by side, each over its own session; a partition always has the same lane."""
+"""Lanes apply batches side by side, each over its own session; a held partition keeps its lane."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from typing import Any
 
 from worker.errors import Fenced
 from worker.line.apply import Applier, Outcome
+from worker.line.assignment import Held
 from worker.line.batch import Batch
 from worker.observability import metrics
 from worker.observability.logs import logger
@@ -18,6 +20,8 @@ log = logger(__name__)
 
 LANE_BATCHES_MAX = 1
 """Batches that wait in a lane while it applies another; so much is decoded ahead."""
+BEAT_SECONDS = 2.0
+"""How often the reader beats while it waits for lanes."""
 
 
 class Lane:
@@ -46,10 +50,15 @@ class Lane:
         """Whether `put` would not wait."""
         return not self._queue.full()
 
+    def waits_for_database(self) -> bool:
+        """Whether the batch in hand is tried again because the database was not available."""
+        return self._applier.is_retrying
+
     async def room(self) -> None:
-        """Wait until the lane takes a batch out of its queue."""
-        self._taken.clear()
-        await self._taken.wait()
+        """Wait until `put` would not wait; returns at once where that is so already."""
+        while not self.has_room():
+            self._taken.clear()
+            await self._taken.wait()
 
     async def idle(self) -> None:
         """Wait until all that was handed over is settled."""
@@ -71,7 +80,8 @@ class Lane:
             await self._session.close()
 
     async def _settle(self, batch: Batch) -> None:
-        if not self._current(batch):
+        if not self._current(batch):  # one of its partitions has moved on; the others are read again
+            self._fenced(batch)
             return
         began = time.perf_counter()
         try:
@@ -89,17 +99,53 @@ class Lane:
         self._applied(batch, outcome)
 
 
-async def all_idle(lanes: Sequence[Lane]) -> None:
-    """Wait until every lane has settled all that it was given."""
-    for lane in lanes:
-        await lane.idle()
+class Lanes:
+    """All lanes of a worker. Who waits here beats, however long the database is away: each lane has its own pulse."""
 
+    def __init__(self, lanes: Sequence[Lane], beat: Callable[[], None]) -> None:
+        self._lanes, self._beat = lanes, beat
 
-async def any_room(lanes: Sequence[Lane]) -> None:
-    """Wait until one of the lanes, all of which are full, takes a batch."""
-    waiting = [asyncio.ensure_future(lane.room()) for lane in lanes]
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for one in waiting:
-            one.cancel()
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes)
+
+    def of(self, held: Held) -> Lane:
+        """The lane of a held partition."""
+        return self._lanes[held.lane]
+
+    def wait_for_database(self) -> bool:
+        """Whether one of them can't get on because the database is not available."""
+        return any(lane.waits_for_database() for lane in self._lanes)
+
+    async def put(self, batch: Batch, lane: Lane) -> None:
+        """Hand a batch to a lane as soon as that has room."""
+        await self._beating(lane.put(batch))
+
+    async def put_alone(self, batch: Batch) -> None:
+        """Apply a batch while no other one is applied."""
+        await self.all_idle()
+        await self._beating(self._lanes[0].put(batch))
+        await self.all_idle()
+
+    async def all_idle(self) -> None:
+        """Wait until every lane has settled all that it was given."""
+        for lane in self._lanes:
+            await self._beating(lane.idle())
+
+    async def any_room(self, lanes: Iterable[Lane]) -> None:
+        """Wait until one of these lanes, at least one, has room."""
+        waiting = [asyncio.ensure_future(lane.room()) for lane in lanes]
+        try:
+            while not (await asyncio.wait(waiting, timeout=BEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED))[0]:
+                self._beat()
+        finally:
+            for one in waiting:
+                one.cancel()
+
+    async def _beating(self, waiting: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(waiting)
+        try:
+            while not (await asyncio.wait({task}, timeout=BEAT_SECONDS))[0]:
+                self._beat()
+        finally:
+            task.cancel()
+        task.result()

@@ -1,4 +1,4 @@
-"""Tells others how far the worker is: Kafka's own committed offsets for lag tools, and the gauges of lag and backlog.
+"""Tells others how far the worker is: Kafka's committed offsets for lag tools, the gauges, and who stands still.
 
 Best effort: nothing reads the committed offsets to decide where to go on.
 """
@@ -11,16 +11,21 @@ from collections.abc import Callable
 from datetime import datetime
 
 from worker.errors import Unavailable
-from worker.kafka.clients import AIOKafkaConsumer, IllegalStateError, KafkaError
+from worker.kafka.clients import AIOKafkaConsumer, IllegalStateError, KafkaError, TopicPartition, translated
 from worker.line.assignment import Assignment
+from worker.line.positions import offsets
+from worker.line.standstill import Standstill
 from worker.observability import metrics
 from worker.observability.logs import logger
+from worker.observability.progress import Watch
 from worker.postgres.session import Session
+from worker.settings import Settings
 
 log = logger(__name__)
 
 MIRROR_SECONDS = 5.0
 COMMIT_SECONDS_MAX = 5.0
+Ends = dict[TopicPartition, int]
 
 
 class Mirror:
@@ -28,23 +33,33 @@ class Mirror:
 
     def __init__(
         self,
+        settings: Settings,
         consumer: AIOKafkaConsumer,
         assignment: Assignment,
         session: Session,
         *,
         clock: Callable[[], datetime],
+        watch: Watch,
+        standstill: Standstill,
+        lanes_are_well: Callable[[], bool],
     ) -> None:
-        self._consumer, self._assignment, self._session = consumer, assignment, session
-        self._clock = clock
+        self._settings, self._consumer, self._assignment, self._session = settings, consumer, assignment, session
+        self._clock, self._watch = clock, watch
+        self._standstill, self._lanes_are_well = standstill, lanes_are_well
         self._committing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Publish until cancelled."""
         try:
             while True:
+                self._watch.beat()
                 await asyncio.sleep(MIRROR_SECONDS)
-                await self._measure_lag()
-                await self._measure_backlog()
+                ends = await self._measure_lag()
+                database_answers = await self._measure_backlog()
+                self._standstill.look(
+                    self._known_ends() | (ends or {}),
+                    services_are_well=ends is not None and database_answers and self._lanes_are_well(),
+                )
                 if self._committing is None or self._committing.done():
                     self._committing = asyncio.create_task(self.commit())
         finally:
@@ -61,31 +76,41 @@ class Mirror:
         except (KafkaError, OSError, TimeoutError, IllegalStateError) as error:
             log.debug("offsets were not mirrored to Kafka", error=str(error))
 
-    async def _measure_lag(self) -> None:
+    def _known_ends(self) -> Ends:
+        """What the client knows by its fetches: of a partition that nobody polls, that it holds more."""
+        assigned = self._consumer.assignment()
+        ends = {place: self._consumer.last_stable_offset(place) for place in self._assignment.held if place in assigned}
+        return {place: end for place, end in ends.items() if end is not None}
+
+    async def _measure_lag(self) -> Ends | None:
         """Ask Kafka for the ends: what the consumer knows of them is as old as its last fetch, and a worker that is
-        held up does not fetch."""
+        held up does not fetch. None where Kafka does not answer for any of them."""
         held = dict(self._assignment.held)
         try:
-            async with asyncio.timeout(COMMIT_SECONDS_MAX):
-                ends = await self._consumer.end_offsets(list(held)) if held else {}
-        except (KafkaError, OSError, TimeoutError, IllegalStateError) as error:
+            with translated(self._settings):
+                async with asyncio.timeout(COMMIT_SECONDS_MAX):
+                    ends = await offsets(self._consumer.end_offsets, list(held), COMMIT_SECONDS_MAX / 2)
+        except Unavailable as error:
             log.debug("the lag can't be measured", error=str(error))
-            return
+            return None
         metrics.LAG_RECORDS.clear()
         metrics.LAG_SECONDS.clear()
-        for partition, state in held.items():
-            records = max(0, ends[partition] - state.applied_offset)
+        for partition, end in ends.items():
+            state = held[partition]
+            records = max(0, end - state.applied_offset)
             labels = (partition.topic, partition.partition)
             metrics.LAG_RECORDS.labels(*labels).set(records)
             age = max(0.0, time.time() - state.newest_ms / 1000) if records and state.newest_ms else 0.0
             metrics.LAG_SECONDS.labels(*labels).set(age)
+        return ends if ends or not held else None
 
-    async def _measure_backlog(self) -> None:
+    async def _measure_backlog(self) -> bool:
         try:
             row = await self._session.row("journal_backlog")
         except Unavailable as error:
             log.debug("the backlog can't be measured", error=str(error))
-            return
+            return False
         metrics.UNPUBLISHED_ROWS.set(row["unpublished"])
         oldest = row["oldest_time"]
         metrics.UNPUBLISHED_SECONDS.set((self._clock() - oldest).total_seconds() if oldest else 0.0)
+        return True

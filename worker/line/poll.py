@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from worker.kafka.clients import (
-    AIOKafkaConsumer,
-    ConsumerRecord,
-    KafkaError,
-    TopicPartition,
-)
+from worker.kafka.clients import AIOKafkaConsumer, ConsumerRecord, KafkaError, TopicPartition
 from worker.line.assignment import Assignment
-from worker.line.lanes import Lane, any_room
+from worker.line.lanes import BEAT_SECONDS, Lane, Lanes
 from worker.settings import Settings
 
-BEAT_SECONDS = 2.0
 BUSY_WAIT_MS = 20
 """Longest wait of a poll for the lanes that have room, while others have none, ms."""
 
-Polled = dict[TopicPartition, list[ConsumerRecord]]
+Records = dict[TopicPartition, list[ConsumerRecord]]
+Shares = dict[Lane, list[TopicPartition]]
+
+
+class Polled(NamedTuple):
+    """What a poll has brought, and what went wrong at one of the partitions at least."""
+
+    records: Records
+    error: KafkaError | OSError | None
 
 
 class Poll:
@@ -30,7 +32,7 @@ class Poll:
         self,
         settings: Settings,
         consumer: AIOKafkaConsumer,
-        lanes: Sequence[Lane],
+        lanes: Lanes,
         assignment: Assignment,
         *,
         segment_topic: str,
@@ -45,79 +47,55 @@ class Poll:
         """Segment commands first, so that a segment goes before its members when both wait; then a batch for each lane.
 
         What is fetched at once can come in between: who was asked before it is asked again, so that it is one batch.
-        Raises KafkaError and OSError; what was handed out before is returned first, as it does not come again.
+        An error of some partitions keeps none of the others from being asked. After one, seek all partitions to where
+        they are: aiokafka may have gone on over records that it did not hand out.
         """
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
-        polled: Polled = {}
-        try:
-            await self._fill(polled)
-        except (KafkaError, OSError) as error:
-            if not polled:
-                raise
-            self._error = error
-        return polled
+        self._error = None
+        records: Records = {}
+        segments, shares = self._shares()
+        await self._ask(records, segments, shares)
+        if not records and self._error is None:
+            await self._wait(records, segments, shares)
+        if records:
+            await self._ask(records, segments, shares)
+        return Polled(records, self._error)
 
-    async def _fill(self, polled: Polled) -> None:
-        shares = self._shares()
-        segments = shares.pop(None, [])
-        await self._ask(polled, shares, segments)
-        if not polled:
-            polled |= await self._wait(shares, segments)
-        if polled:
-            await self._ask(polled, shares, segments)
-
-    async def _ask(
-        self, polled: Polled, shares: dict[Lane | None, list[TopicPartition]], segments: list[TopicPartition]
-    ) -> None:
+    async def _ask(self, records: Records, segments: Sequence[TopicPartition], shares: Shares) -> None:
         """Whatever is there of those of whom nothing was had yet; with segment commands all lanes take part."""
-        if segments and polled.keys().isdisjoint(segments):
-            polled |= await self._records(*segments, timeout_ms=0)
-        takes_all = not polled.keys().isdisjoint(segments)
+        if segments and records.keys().isdisjoint(segments):
+            await self._get(records, segments)
+        takes_all = not records.keys().isdisjoint(segments)
         for lane, partitions in shares.items():
-            if lane is not None and (takes_all or lane.has_room()) and polled.keys().isdisjoint(partitions):
-                polled |= await self._records(*partitions, timeout_ms=0)
+            if (takes_all or lane.has_room()) and records.keys().isdisjoint(partitions):
+                await self._get(records, partitions)
 
-    def lane_of(self, partition: TopicPartition) -> Lane:
-        """A partition always has the same one."""
-        lane: Lane = self._lanes[partition.partition % len(self._lanes)]
-        return lane
-
-    async def beating(self, waiting: Coroutine[Any, Any, None]) -> None:
-        """Wait for the lanes, however long the database is away: each of them has a pulse of its own."""
-        task = asyncio.ensure_future(waiting)
-        try:
-            while not (await asyncio.wait({task}, timeout=BEAT_SECONDS))[0]:
-                self._beat()
-        finally:
-            task.cancel()
-        task.result()
-
-    async def _wait(
-        self, shares: dict[Lane | None, list[TopicPartition]], segments: Sequence[TopicPartition]
-    ) -> Polled:
-        """Nothing is there yet: wait for records, or for a lane that takes some."""
-        if all(lane.has_room() for lane in self._lanes):
-            return await self._records(timeout_ms=self._settings.batch_wait_ms_max)
-        open_ = [partition for lane, share in shares.items() if lane and lane.has_room() for partition in share]
+    async def _wait(self, records: Records, segments: Sequence[TopicPartition], shares: Shares) -> None:
+        """Nothing is there yet: wait for records, or where no lane takes any, for one that does."""
+        full = [lane for lane in shares if not lane.has_room()]
+        if not full:
+            await self._get(records, (), timeout_ms=self._settings.batch_wait_ms_max)
+            return
+        open_ = [partition for lane, share in shares.items() if lane not in full for partition in share]
         if open_:
-            return await self._records(*segments, *open_, timeout_ms=BUSY_WAIT_MS)
-        await self.beating(any_room(self._lanes))
-        return {}
+            await self._get(records, [*segments, *open_], timeout_ms=BUSY_WAIT_MS)
+            return
+        await self._lanes.any_room(full)
 
-    def _shares(self) -> dict[Lane | None, list[TopicPartition]]:
-        """The held partitions by their lane; those with segment commands have none of their own.
+    def _shares(self) -> tuple[list[TopicPartition], Shares]:
+        """The held partitions with segment commands, and the others by their lane.
 
         A poll takes all it can from one partition before it looks at the next: lanes that share one would starve.
         """
-        shares: dict[Lane | None, list[TopicPartition]] = {}
-        for partition in self._assignment.held:
-            lane = None if partition.topic == self._segment_topic else self.lane_of(partition)
-            shares.setdefault(lane, []).append(partition)
-        return shares
+        segments: list[TopicPartition] = []
+        shares: Shares = {}
+        for partition, held in self._assignment.held.items():
+            if partition.topic == self._segment_topic:
+                segments.append(partition)
+            else:
+                shares.setdefault(self._lanes.of(held), []).append(partition)
+        return segments, shares
 
-    async def _records(self, *partitions: TopicPartition, timeout_ms: int) -> Polled:
+    async def _get(self, records: Records, partitions: Sequence[TopicPartition], *, timeout_ms: int = 0) -> None:
         """aiokafka's call, of all partitions if none is named; it waits out rebalances of any length."""
         count = self._settings.batch_commands_max
         call = self._consumer.getmany(*partitions, timeout_ms=timeout_ms, max_records=count)
@@ -126,5 +104,8 @@ class Poll:
             self._beat()
             if self._stopping.is_set():
                 polling.cancel()
-                return {}
-        return polling.result()  # type: ignore[no-any-return]
+                return
+        try:
+            records |= polling.result()
+        except (KafkaError, OSError) as error:
+            self._error = self._error or error

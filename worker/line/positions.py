@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from worker.errors import Unavailable
 from worker.kafka.clients import (
     AIOKafkaConsumer,
+    KafkaError,
     TopicPartition,
     bounded,
     described,
     translated,
 )
+from worker.observability.logs import logger
 from worker.postgres.session import Session
 from worker.settings import Settings
+
+log = logger(__name__)
+
+OFFSETS_SECONDS_MAX = 5.0
+"""Longest wait for the offsets of all partitions; after it each is asked for by itself."""
+Offsets = dict[TopicPartition, int]
 
 
 class Position(NamedTuple):
@@ -31,9 +40,13 @@ class Position(NamedTuple):
 async def acquire(
     session: Session, consumer: AIOKafkaConsumer, settings: Settings, partitions: Sequence[TopicPartition]
 ) -> list[Position]:
-    """Make this worker the partitions' owner; whoever owned them before is fenced. Raises Unavailable."""
+    """Make this worker the partitions' owner; whoever owned them before is fenced. Raises Unavailable.
+
+    Partitions of which Kafka does not tell the offsets, as those without a leader, are left out.
+    """
     ids = await topic_ids(consumer, settings, {p.topic for p in partitions})
     begins, ends = await bounds(consumer, settings, partitions)
+    partitions = [partition for partition in partitions if partition in begins]
     topics, numbers = [p.topic for p in partitions], [p.partition for p in partitions]
     async with session.transaction():
         rows = await session.fetch("positions_acquire", topics, numbers, [ids[topic] for topic in topics])
@@ -69,14 +82,41 @@ async def topic_ids(consumer: AIOKafkaConsumer, settings: Settings, topics: Coll
 
 async def bounds(
     consumer: AIOKafkaConsumer, settings: Settings, partitions: Sequence[TopicPartition]
-) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-    """The first offset that Kafka still has, and the one after the last that can be read, by partition."""
+) -> tuple[Offsets, Offsets]:
+    """The first offset that Kafka still has, and the one after the last that can be read, by partition.
+
+    Partitions that Kafka does not answer for are left out; raises Unavailable if it answers for none of them.
+    """
+    seconds = min(OFFSETS_SECONDS_MAX, settings.kafka_seconds_max)
     with translated(settings):
-        begins = await bounded(consumer.beginning_offsets(partitions), settings.kafka_seconds_max)
-        ends = await bounded(consumer.end_offsets(partitions), settings.kafka_seconds_max)
-    if len(begins) != len(partitions) or len(ends) != len(partitions):
-        raise Unavailable("Kafka did not tell the offsets of all partitions")
-    return begins, ends
+        begins, ends = await asyncio.gather(
+            offsets(consumer.beginning_offsets, partitions, seconds), offsets(consumer.end_offsets, partitions, seconds)
+        )
+    known = begins.keys() & ends.keys()
+    missing = sorted(set(partitions) - known)
+    if missing:
+        names = ", ".join(f"{partition.topic}:{partition.partition}" for partition in missing)
+        if not known:
+            raise Unavailable(f"Kafka does not tell the offsets of {names}")
+        log.warning("Kafka does not tell the offsets of some partitions, trying again", partitions=names)
+    return {partition: begins[partition] for partition in known}, {partition: ends[partition] for partition in known}
+
+
+async def offsets(
+    ask: Callable[[Sequence[TopicPartition]], Awaitable[Offsets]], partitions: Sequence[TopicPartition], seconds: float
+) -> Offsets:
+    """The offsets that Kafka tells within so many seconds, of all partitions together, or else of each alone."""
+    if not partitions:
+        return {}
+    try:
+        return await bounded(ask(partitions), seconds)
+    except (KafkaError, TimeoutError):
+        if len(partitions) == 1:
+            return {}
+    found: Offsets = {}
+    for answer in await asyncio.gather(*(offsets(ask, [one], seconds) for one in partitions)):
+        found |= answer
+    return found
 
 
 def compare(partition: TopicPartition, stored: UUID | None, topic_id: UUID | None) -> str | None:

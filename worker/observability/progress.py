@@ -32,13 +32,21 @@ class Progress:
     def __init__(self, seconds_max: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds_max, self._clock = seconds_max, clock
         self._watches: dict[str, Watch] = {}
+        self._judges: list[Callable[[], dict[str, float]]] = []
 
     def watch(self, name: str) -> Watch:
         """A new loop, at rest."""
         watch = self._watches[name] = Watch(self._clock)
         return watch
 
+    def ask(self, judge: Callable[[], dict[str, float]]) -> None:
+        """Have `stuck` also say what this function finds to have stood still for too long, with the seconds."""
+        self._judges.append(judge)
+
     def stuck(self) -> dict[str, float]:
-        """Loops without a beat for too long, with the seconds since their last one."""
+        """Loops without a beat, and whatever else stood still, for too long, with the seconds."""
         silent = {name: watch.silent_seconds() for name, watch in self._watches.items()}
-        return {name: seconds for name, seconds in silent.items() if seconds > self._seconds_max}
+        found = {name: seconds for name, seconds in silent.items() if seconds > self._seconds_max}
+        for judge in self._judges:
+            found |= judge()
+        return found

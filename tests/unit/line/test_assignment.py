@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
+
 from worker.kafka.clients import TopicPartition
 from worker.line.assignment import Assignment
 from worker.line.batch import Batch, Span
+from worker.observability import metrics
 
 ONE, TWO = TopicPartition("t", 1), TopicPartition("t", 2)
 
@@ -14,14 +19,14 @@ def batch(*spans: Span) -> Batch:
 
 
 def held(epoch: int = 3, at: int = 10) -> Assignment:
-    assignment = Assignment()
+    assignment = Assignment(lanes=2)
     assignment.give([ONE])
     assignment.hold(ONE, epoch, at)
     return assignment
 
 
 def test_a_partition_is_in_one_state() -> None:
-    assignment = Assignment()
+    assignment = Assignment(lanes=2)
     assignment.give([ONE, TWO])
     assert (assignment.wanted, assignment.held, assignment.halted) == ({ONE, TWO}, {}, {})
     assignment.hold(ONE, 1, 5)
@@ -68,3 +73,25 @@ def test_a_fenced_batch_makes_its_partitions_wanted_again() -> None:
     assert assignment.wanted == set()
     assignment.unsettle(batch(Span("t", 1, 3, 10, 12)))
     assert (assignment.held, assignment.wanted) == ({}, {ONE})
+
+
+@pytest.mark.parametrize("given", [range(12), range(0, 12, 2), range(1, 12, 2), range(0, 12, 3), range(1)])
+@pytest.mark.parametrize("lanes", [1, 2, 3, 4])
+def test_lanes_have_equal_shares_of_each_topic_whatever_the_assignor_gives(given: range, lanes: int) -> None:
+    assignment = Assignment(lanes)
+    for topic in ("members", "reports", "segments"):
+        for number in given:
+            assignment.hold(TopicPartition(topic, number), 1, 0)
+    for topic in ("members", "reports", "segments"):
+        shares = Counter(held.lane for place, held in assignment.held.items() if place.topic == topic)
+        assert max(shares.values()) - min(shares[lane] for lane in range(lanes)) <= 1
+
+
+def test_a_halted_partition_is_counted_until_it_is_let_go() -> None:
+    gauge = metrics.HALTED.labels(*ONE)
+    assignment = held()
+    for let_go in (assignment.give, assignment.take, lambda places: assignment.hold(places[0], 4, 12)):
+        assignment.halt(ONE, "gone")
+        assert gauge._value.get() == 1
+        let_go([ONE])
+        assert gauge._value.get() == 0
