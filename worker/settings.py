@@ -21,6 +21,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from worker.errors import ConfigurationError
 
 ENV_PREFIX = "SEGMENTATION_"
+TRANSACTION_SECONDS_MAX = 60
+"""Time after which Kafka ends the relay's open transaction, s."""
 
 
 def _duration(value: object) -> object:
@@ -176,6 +178,25 @@ class Settings(BaseSettings):
         if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must be a URL such as postgresql://user:password@host:5432/database")
         return value
+
+    @model_validator(mode="after")
+    def _limits(self) -> Settings:
+        """Limits that contradict each other would make each try fail, or a slow service look like a stuck worker."""
+        for name, seconds in (
+            ("STATEMENT_SECONDS_MAX", self.statement_seconds_max),
+            ("KAFKA_SECONDS_MAX", self.kafka_seconds_max),
+        ):
+            if seconds >= self.progress_seconds_max:
+                raise ValueError(
+                    f"{ENV_PREFIX}{name} ({seconds:g}) must be less than {ENV_PREFIX}PROGRESS_SECONDS_MAX "
+                    f"({self.progress_seconds_max:g}): one slow answer would be taken for a worker that is stuck"
+                )
+        if self.kafka_seconds_max >= TRANSACTION_SECONDS_MAX:
+            raise ValueError(
+                f"{ENV_PREFIX}KAFKA_SECONDS_MAX ({self.kafka_seconds_max:g}) must be less than "
+                f"{TRANSACTION_SECONDS_MAX}: Kafka ends a transaction that is open for so long"
+            )
+        return self
 
     @model_validator(mode="after")
     def _drive(self) -> Settings:

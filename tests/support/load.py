@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,8 @@ class Load:
     line: Line
     seed: int
     sent: list[Command] = field(default_factory=list)
+    sent_at: dict[str, float] = field(default_factory=dict)
+    """By command id, in seconds of the monotonic clock."""
     garbage: int = 0
 
     def __post_init__(self) -> None:
@@ -139,6 +142,7 @@ class Load:
         made = new_command(command.type, data, source=SOURCE, id=command.id, time=PAST)  # type: ignore[arg-type]
         topic = COMMANDS[command.type].topic  # type: ignore[index]
         self.sent.append(command)
+        self.sent_at[command.id] = time.monotonic()
         repeated = self._random.random() < REPEATED_SHARE
         spoilt = self._random.random() < GARBAGE_SHARE
         self.garbage += spoilt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -82,3 +83,22 @@ def test_sasl_needs_its_secrets() -> None:
     with pytest.raises(ConfigurationError, match="SEGMENTATION_KAFKA_SASL_USERNAME and SEGMENTATION_KAFKA_SASL_PASS"):
         load(kafka_security_protocol="SASL_SSL", kafka_sasl_username="u")
     assert load(kafka_security_protocol="SASL_SSL", kafka_sasl_username="u", kafka_sasl_password="p")
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (
+            {"statement_seconds_max": 60},
+            "SEGMENTATION_STATEMENT_SECONDS_MAX (60) must be less than SEGMENTATION_PROGRESS",
+        ),
+        ({"kafka_seconds_max": 20, "progress_seconds_max": 10, "statement_seconds_max": 5}, "SEGMENTATION_KAFKA_SECON"),
+        (
+            {"kafka_seconds_max": 60, "progress_seconds_max": 120},
+            "SEGMENTATION_KAFKA_SECONDS_MAX (60) must be less than 60",
+        ),
+    ],
+)
+def test_limits_that_contradict_each_other_are_refused(values: dict[str, float], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(named)):
+        load(**values)

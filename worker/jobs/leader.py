@@ -93,6 +93,7 @@ class Leader(Elected):
         self._due.set()
 
     async def _wait_for_work(self, session: Session) -> None:
+        """Until the clock ticks. Whether a job is due stands in its run, so a tick that came before is not lost."""
         self._due.clear()
         waiting = asyncio.ensure_future(self._due.wait())
         stopping = asyncio.ensure_future(self.stopping.wait())

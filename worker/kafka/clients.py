@@ -32,7 +32,7 @@ from aiokafka.record import default_records
 
 from worker.errors import ConfigurationError, Unavailable
 from worker.kafka.wire import NO_ID, DescribeTopics
-from worker.settings import Settings
+from worker.settings import TRANSACTION_SECONDS_MAX, Settings
 
 __all__ = [
     "AIOKafkaAdminClient",
@@ -63,7 +63,6 @@ EVENT_BYTES_MAX = 16 * 1024 * 1024
 PRODUCE_BATCH_BYTES = 512 * 1024
 """A hand-filled batch is sent when it has this size, bytes; a larger single event travels alone."""
 REBALANCE_SECONDS_MAX = 60
-TRANSACTION_SECONDS_MAX = 60
 METADATA_SECONDS_MAX = 30
 """How old the consumer's view of topics and brokers gets, s; aiokafka's own 300 s is long for partitions that wait."""
 POLL_SECONDS_MAX = 24 * 3600

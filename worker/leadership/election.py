@@ -24,6 +24,8 @@ LEADER_IDLE_SECONDS_MAX = 10
 """A leader that is frozen or cut off loses its lock after this time."""
 PING_SECONDS = 2.0
 RETRY_SECONDS_MAX = 5.0
+CANCEL_SECONDS_MAX = 10.0
+"""So long what was done as the leader may take to end, once the lock is lost."""
 
 
 class Elected(abc.ABC):
@@ -78,7 +80,7 @@ class Elected(abc.ABC):
                 await (ping() if ping else self._session.fetch("session_ping"))
         except BaseException:
             task.cancel()
-            await asyncio.wait({task})
+            await asyncio.wait({task}, timeout=CANCEL_SECONDS_MAX)  # a client that hangs is left behind
             raise
         return task.result()
 
