@@ -191,10 +191,10 @@ class Settings(BaseSettings):
                     f"{ENV_PREFIX}{name} ({seconds:g}) must be less than {ENV_PREFIX}PROGRESS_SECONDS_MAX "
                     f"({self.progress_seconds_max:g}): one slow answer would be taken for a worker that is stuck"
                 )
-        if self.kafka_seconds_max >= TRANSACTION_SECONDS_MAX:
+        if self.kafka_seconds_max >= TRANSACTION_SECONDS_MAX / 2:
             raise ValueError(
                 f"{ENV_PREFIX}KAFKA_SECONDS_MAX ({self.kafka_seconds_max:g}) must be less than "
-                f"{TRANSACTION_SECONDS_MAX}: Kafka ends a transaction that is open for so long"
+                f"{TRANSACTION_SECONDS_MAX / 2:g}, half of the time after which Kafka ends an open transaction"
             )
         return self
 

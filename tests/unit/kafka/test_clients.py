@@ -11,7 +11,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultR
 
 from worker.errors import ConfigurationError, Unavailable
 from worker.kafka import clients as kafka
-from worker.settings import Settings
+from worker.settings import TRANSACTION_SECONDS_MAX, Settings
 
 SETTINGS = Settings(kafka_bootstrap_servers="localhost:1", session_seconds_max=30, kafka_seconds_max=20)
 
@@ -60,7 +60,7 @@ async def test_the_relays_producer_waits_longer_than_the_relay() -> None:
     producer = kafka.transactional_producer(SETTINGS, "t.relay")
     assert producer._txn_manager.transactional_id == "t.relay"
     assert producer._request_timeout_ms == 2 * 20_000
-    assert producer._request_timeout_ms < kafka.TRANSACTION_SECONDS_MAX * 1000
+    assert producer._request_timeout_ms < TRANSACTION_SECONDS_MAX * 1000
     assert producer._message_accumulator._batch_size >= 256 * 1024
     assert producer._max_request_size > kafka.EVENT_BYTES_MAX
 
