@@ -33,9 +33,6 @@ Reason = Literal["command", "rollout", "expiry", "segment_deleted", "user_regist
 Cause = Literal["rollout", "segment_deleted"]
 Origin = Literal["command", "rollout"]
 
-RECORD_BYTES_SHOWN_MAX = 64 * 1024
-"""So many bytes of a refused record's value are repeated in `command.rejected`."""
-
 SegmentId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description="A UUID.")]
 UserIdText = Annotated[str, Field(min_length=1, max_length=USER_ID_CHARACTERS_MAX)]
 Count = Annotated[int, Field(strict=True, ge=0)]
@@ -103,6 +100,11 @@ class MembershipChanged(EventData):
     exited: tuple[Exited, ...]
     renewed: tuple[Entered, ...] = Field(description="Active memberships that got another expiry.")
     unchanged: tuple[Segment, ...] = Field(description="Segments for which nothing had to change.")
+    omitted: Count | None = Field(
+        default=None,
+        description="How many segments more the lists would name; left out where there are none. One event names at "
+        "most 40,000: only a user who was in more of them before there was a limit can exceed that.",
+    )
 
 
 class ReportPublished(EventData):
@@ -146,7 +148,8 @@ class CommandRejected(EventData):
     command_source: str | None = None
     command_type: str | None = None
     record: str | None = Field(
-        description=f"The value as it came, base64, cut at {RECORD_BYTES_SHOWN_MAX:,} bytes; null for none.",
+        description="The value as it came, base64, cut at `SEGMENTATION_REJECTION_RECORD_BYTES` (4,096 by default); "
+        "null for none.",
         json_schema_extra={"contentEncoding": "base64"},
     )
     record_bytes: Count = Field(description="The value's full size.")
@@ -181,7 +184,9 @@ class Event(BaseModel):
     time: Timestamp
     subject: str = Field(min_length=1, description="What the event is about; for most, the record key.")
     datacontenttype: JsonMediaType
-    partitionkey: str | None = Field(default=None, description="The record key.")
+    partitionkey: str | None = Field(
+        default=None, description="The record key; of a refused record's, the first 4,096 characters."
+    )
     sequence: str | None = Field(
         default=None, pattern=r"^[0-9]+$", description="Grows strictly along the journal, so for each user too."
     )

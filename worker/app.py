@@ -61,7 +61,7 @@ class App:
         standstill = Standstill(self._assignment, seconds_max=settings.progress_seconds_max)
         progress.ask(standstill.stuck)
         consumer = group_consumer(settings)
-        self.relay = Relay(settings, database, progress)
+        self.relay = Relay(settings, database, progress, clock=now)
         retention = Retention(now, settings.deduplication_window, settings.journal_retention)
         jobs = [Expiry(now), Rollout(now), Deletion(now), retention]
         self.jobs = Leader(database, progress, jobs, clock=now, journaled=self.relay.notify)

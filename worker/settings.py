@@ -121,7 +121,19 @@ class Settings(BaseSettings):
     apply_connections: int = Field(2, ge=1, le=32, description="database connections that apply batches side by side")
     batch_commands_max: int = Field(2_000, ge=1, le=20_000, description="commands in one transaction")
     batch_wait_ms_max: int = Field(200, ge=1, le=5_000, description="longest wait of one poll, ms")
-    relay_rows_max: int = Field(5_000, ge=1, le=100_000, description="journal rows in one Kafka transaction")
+    rejection_record_bytes: int = Field(
+        4_096,
+        ge=0,
+        le=65_536,
+        description="so much of a refused record's value is kept in the journal and shown in `command.rejected`, bytes",
+    )
+    relay_rows_max: int = Field(5_000, ge=1, le=100_000, description="journal rows in one Kafka transaction, at most")
+    relay_bytes_max: int = Field(
+        8 * 1024 * 1024,
+        ge=65_536,
+        le=64 * 1024 * 1024,
+        description="events in one Kafka transaction, at most, bytes; a single larger event travels alone",
+    )
     relay_poll_ms: int = Field(20, ge=1, le=5_000, description="pause between looks at an unchanged journal, ms")
     statement_seconds_max: Annotated[float, Field(gt=0)] = Field(30.0, description="longest database statement, s")
     kafka_seconds_max: Annotated[float, Field(gt=0)] = Field(

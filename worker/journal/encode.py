@@ -16,10 +16,18 @@ from worker.errors import Unavailable
 from worker.postgres.session import Record, Session
 from worker.settings import Settings
 
-SEGMENTS_KEPT_MAX = 100_000
-"""Names of segments that are kept in memory; a segment's key never changes its name, so they are never stale."""
+NAMES_BYTES_MAX = 16 * 1024 * 1024
+"""Names of segments that are kept in memory, bytes; a segment's key never changes its name, so they are never stale."""
+NAME_BYTES = 400
+"""What a name takes in memory beside its characters: its key, its id, and what Python adds to each."""
 
+EVENT_ITEMS_MAX = 40_000
+"""Segments in the lists of one event; with names of full length they just fit into the largest event."""
+TIMESTAMP_MS_MAX = 2**63 - 1
+KEY_CHARACTERS_SHOWN_MAX = 4_096
+"""Of a refused record's key, which may be anything, so much is repeated in the event."""
 
+_LISTS = ("entered", "exited", "renewed", "unchanged")
 _HEADERS = list(STRUCTURED_HEADERS)  # aiokafka's builder takes a list only
 
 
@@ -30,6 +38,7 @@ class Event(NamedTuple):
     key: bytes | None
     value: bytes
     timestamp_ms: int
+    sequence: int
     headers: list[tuple[str, bytes]]
 
 
@@ -42,28 +51,37 @@ class Encoder:
         self._journal_id = journal_id
         self._topics = {name: topic_name(settings.topic_prefix, event.topic) for name, event in EVENTS.items()}
         self._segments: dict[int, tuple[str, str]] = {}
+        self._names_bytes = 0
 
     @property
     def topics(self) -> set[str]:
         """The topics that events may go to."""
         return set(self._topics.values())
 
-    async def encode(self, rows: Sequence[Record]) -> list[Event]:
-        """The rows' events, in order."""
+    async def encode(self, rows: Sequence[Record], now: datetime | None = None) -> list[Event]:
+        """The rows' events, in order.
+
+        The records' timestamps are not later than `now`, where that is given: Kafka refuses records whose time is far
+        ahead of its own, and a journal that was once written with a wrong clock must be publishable. The events keep
+        their `time`.
+        """
         await self._learn_segments(rows)
-        return [self._event(row) for row in rows]
+        newest_ms = int(now.timestamp() * 1000) if now else TIMESTAMP_MS_MAX
+        return [self._event(row, newest_ms) for row in rows]
 
     async def _learn_segments(self, rows: Sequence[Record]) -> None:
         unknown = {key for row in rows for key in _segment_keys(row)} - self._segments.keys()
         if not unknown:
             return
-        if len(self._segments) + len(unknown) > SEGMENTS_KEPT_MAX:
+        if self._names_bytes > NAMES_BYTES_MAX:
             self._segments.clear()
+            self._names_bytes = 0
             unknown = {key for row in rows for key in _segment_keys(row)}
         for row in await self._session.fetch("segments_by_key", sorted(unknown)):
             self._segments[row["segment_key"]] = (row["segment"], str(row["segment_id"]))
+            self._names_bytes += NAME_BYTES + len(row["segment"])
 
-    def _event(self, row: Record) -> Event:
+    def _event(self, row: Record, newest_ms: int) -> Event:
         name: EventType = row["type"]
         if name == "membership.changed":
             subject = row["user_id"]
@@ -94,16 +112,23 @@ class Encoder:
             type=name,
             time=row["time"],
             subject=subject,
-            key=None if key is None else key.decode(errors="replace"),
+            key=None if key is None else key.decode(errors="replace")[:KEY_CHARACTERS_SHOWN_MAX],
             sequence=row["sequence"],
             data=data,
             causationid=row["command_id"],
             correlationid=row["correlation_id"],
             traceparent=row["traceparent"],
         )
-        return Event(self._topics[name], key, value, int(row["time"].timestamp() * 1000), _HEADERS)
+        timestamp_ms = min(int(row["time"].timestamp() * 1000), newest_ms)
+        return Event(self._topics[name], key, value, timestamp_ms, row["sequence"], _HEADERS)
 
     def _membership_data(self, row: Record) -> dict[str, Any]:
+        count = sum(len(row[column] or ()) for column in _LISTS)
+        if count > EVENT_ITEMS_MAX:
+            return self._lists(_cut(row)) | {"omitted": count - EVENT_ITEMS_MAX}
+        return self._lists(row)
+
+    def _lists(self, row: Record | dict[str, Any]) -> dict[str, Any]:
         entered, renewed, times = row["entered"] or (), row["renewed"] or (), row["expires_at"]
         expires: Iterator[datetime | None] = iter(times or (None,) * (len(entered) + len(renewed)))
         return {
@@ -125,9 +150,21 @@ class Encoder:
         ]
 
 
+def _cut(row: Record) -> dict[str, Any]:
+    """The row with no more segments in its lists than an event may have, together."""
+    room, lists = EVENT_ITEMS_MAX, {}
+    for column in _LISTS:
+        lists[column] = (row[column] or ())[:room]
+        room -= len(lists[column])
+    times, entered = row["expires_at"], len(row["entered"] or ())
+    if times:
+        times = times[: len(lists["entered"])] + times[entered : entered + len(lists["renewed"])]
+    return lists | {"user_id": row["user_id"], "reason": row["reason"], "expires_at": times}
+
+
 def _segment_keys(row: Record) -> Iterable[int]:
     if row["segment_key"] is not None:
         yield row["segment_key"]
-    for column in ("entered", "exited", "renewed", "unchanged"):
+    for column in _LISTS:
         if row[column]:
             yield from row[column]

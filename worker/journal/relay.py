@@ -10,13 +10,15 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from zlib import crc32
 
 import orjson
 
 from schemas.topics import Topic, topic_name
 from worker.errors import Fenced, RelayHalted, Unavailable
 from worker.journal.encode import Encoder, Event
+from worker.journal.pace import Pace
+from worker.journal.publisher import Publisher
+from worker.journal.rows import Clock
 from worker.kafka import clients as kafka
 from worker.leadership.election import Elected
 from worker.observability import metrics
@@ -30,7 +32,6 @@ log = logger(__name__)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MARK_SECONDS = 0.1
 """How often PostgreSQL's copy of the cursor is written."""
-CURSOR_KEY = b"relay"
 
 
 class Relay(Elected):
@@ -39,11 +40,12 @@ class Relay(Elected):
     name = "relay"
     lock = 1
 
-    def __init__(self, settings: Settings, database: Database, progress: Progress) -> None:
+    def __init__(self, settings: Settings, database: Database, progress: Progress, *, clock: Clock) -> None:
         super().__init__(database, progress)
-        self._settings = settings
+        self._settings, self._clock = settings, clock
         self._transactional_id = f"{settings.topic_prefix}.relay"
         self._positions_topic = topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS)
+        self._pace = Pace(settings.relay_rows_max, settings.relay_bytes_max, settings.kafka_seconds_max)
         self._journaled = asyncio.Event()
         self._marked_at = 0.0
 
@@ -54,29 +56,33 @@ class Relay(Elected):
     async def lead(self, session: Session) -> None:
         """Publish until told to stop, and then to the journal's end."""
         producer = kafka.transactional_producer(self._settings, self._transactional_id)
+        is_sound = False
         try:
             metrics.RELAY_LEADS.set(1)
             with kafka.translated(self._settings):
                 await self.leading(kafka.bounded(producer.start(), self._settings.kafka_seconds_max))
                 await self._publish_all(session, producer)
+            is_sound = True
         except Unavailable as error:
             if isinstance(error.__cause__, kafka.ProducerFenced):
                 raise Fenced("another relay has taken over") from error
             raise
         finally:
             metrics.RELAY_LEADS.set(0)
-            await kafka.abandon(producer.stop())
+            # after a failure nothing that it holds may go out any more, nor stay in memory
+            await (kafka.abandon(producer.stop()) if is_sound else kafka.cut_off(producer))
 
     async def _publish_all(self, session: Session, producer: kafka.AIOKafkaProducer) -> None:
         head = await session.row("journal_head")
         encoder = Encoder(session, self._settings, head["id"])
         partitions = {topic: len(await producer.partitions_for(topic)) for topic in encoder.topics}
-        sequence = await self._cursor(session, producer, head["sequence"])
+        publisher = Publisher(self._settings, producer, self._positions_topic, partitions)
+        sequence = await self._cursor(session, publisher, head["sequence"])
         since = EPOCH
         log.info("relaying", after_sequence=sequence)
         while True:
             self._journaled.clear()
-            rows = await session.fetch("journal_read", sequence, since, self._settings.relay_rows_max)
+            rows = await session.fetch("journal_read", sequence, since, self._pace.rows, self._pace.bytes)
             if not rows:
                 await self._mark(session, sequence)
                 if self.stopping.is_set():
@@ -85,9 +91,9 @@ class Relay(Elected):
                 continue
             if rows[0]["sequence"] != sequence + 1 or rows[-1]["sequence"] != sequence + len(rows):
                 raise RelayHalted(f"The journal has a gap after {sequence}: the table was changed by hand")
-            events = await encoder.encode(rows)
+            events = await encoder.encode(rows, self._clock())
             sequence, since = rows[-1]["sequence"], rows[-1]["time"]
-            await self.leading(self._publish(producer, partitions, events, sequence))
+            await self._publish(publisher, events, sequence)
             if time.monotonic() - self._marked_at > MARK_SECONDS:
                 await self._mark(session, sequence)
 
@@ -103,50 +109,37 @@ class Relay(Elected):
                 if (await session.row("journal_head"))["sequence"] > sequence:
                     return
 
-    async def _publish(
-        self, producer: kafka.AIOKafkaProducer, partitions: dict[str, int], events: Sequence[Event], sequence: int
-    ) -> None:
-        """One Kafka transaction with the events and the cursor after them; any failure ends this producer's life."""
+    async def _publish(self, publisher: Publisher, events: Sequence[Event], sequence: int) -> None:
+        """One Kafka transaction with the events and the cursor after them; any failure ends the producer's life."""
         self._beat()
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(self._settings.kafka_seconds_max):
-                await producer.begin_transaction()
-                # a batch that was refused does not fail the transaction: each delivery is awaited
-                async with asyncio.TaskGroup() as deliveries:
-                    deliveries.create_task(self._deliver_cursor(producer, sequence))
-                    for (topic, partition), batches in _batches(producer, partitions, events).items():
-                        deliveries.create_task(_deliver(producer, topic, partition, batches))
-                await producer.commit_transaction()
-        except BaseExceptionGroup as errors:
-            metrics.RELAY_TRANSACTIONS.labels("failed").inc()
-            raise errors.exceptions[0] from errors
+            await self.leading(publisher.publish(events, orjson.dumps({"sequence": sequence})))
         except BaseException:
             metrics.RELAY_TRANSACTIONS.labels("failed").inc()
+            self._pace.failed()
             raise
+        self._pace.committed(time.monotonic() - began)
         metrics.RELAY_TRANSACTIONS.labels("committed").inc()
         metrics.RELAY_EVENTS.inc(len(events))
-
-    async def _deliver_cursor(self, producer: kafka.AIOKafkaProducer, sequence: int) -> None:
-        value = orjson.dumps({"sequence": sequence})
-        await producer.send_and_wait(self._positions_topic, value, key=CURSOR_KEY, partition=0)
 
     async def _mark(self, session: Session, sequence: int) -> None:
         """Note the cursor in PostgreSQL too, and how much waits."""
         self._marked_at = time.monotonic()
         await session.fetch("relay_mark", sequence)
 
-    async def _restart(self, session: Session, producer: kafka.AIOKafkaProducer, sequence: int) -> int:
+    async def _restart(self, session: Session, publisher: Publisher, sequence: int) -> int:
         """Go on from where a person said: Kafka hears it first, so that a crash between the two repeats nothing."""
         log.warning("going on from where a person said", sequence=sequence)
-        await self.leading(self._publish(producer, {}, (), sequence))
+        await self._publish(publisher, (), sequence)
         await self._mark(session, sequence)
         return sequence
 
-    async def _cursor(self, session: Session, producer: kafka.AIOKafkaProducer, head: int) -> int:
+    async def _cursor(self, session: Session, publisher: Publisher, head: int) -> int:
         """The last sequence that was published; raises RelayHalted where Kafka and PostgreSQL contradict each other."""
         stored = await session.row("relay_read")
         if stored["restart_at"] is not None:
-            return await self._restart(session, producer, int(stored["restart_at"]))
+            return await self._restart(session, publisher, int(stored["restart_at"]))
         committed = await self.leading(last_cursor(self._settings, self._positions_topic))
         noted: int = stored["published_sequence"]
         if (committed or 0) < noted:
@@ -162,32 +155,6 @@ class Relay(Elected):
                 "state, or give this deployment another SEGMENTATION_TOPIC_PREFIX"
             )
         return committed or 0
-
-
-def _batches(
-    producer: kafka.AIOKafkaProducer, partitions: dict[str, int], events: Sequence[Event]
-) -> dict[tuple[str, int], list[kafka.BatchBuilder]]:
-    """Hand-filled batches by topic and partition, in order."""
-    filled: dict[tuple[str, int], list[kafka.BatchBuilder]] = {}
-    for event in events:
-        place = (event.topic, crc32(event.key or b"") % partitions[event.topic])
-        batches = filled.get(place)
-        if batches is None:
-            batches = filled[place] = [producer.create_batch()]
-        arguments = {"timestamp": event.timestamp_ms, "key": event.key, "value": event.value, "headers": event.headers}
-        if batches[-1].append(**arguments) is None:
-            batches.append(producer.create_batch())
-            if batches[-1].append(**arguments) is None:
-                raise RuntimeError("an empty batch takes any event")
-    return filled
-
-
-async def _deliver(
-    producer: kafka.AIOKafkaProducer, topic: str, partition: int, batches: Sequence[kafka.BatchBuilder]
-) -> None:
-    """One after the other: after a refusal aiokafka would let the next one wait for ever."""
-    for batch in batches:
-        await (await producer.send_batch(batch, topic, partition=partition))
 
 
 async def last_cursor(settings: Settings, topic: str) -> int | None:

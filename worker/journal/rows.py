@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from schemas.decode import Command, Refusal
 from schemas.encode import encode_data
-from schemas.events import RECORD_BYTES_SHOWN_MAX
 from schemas.rejections import RejectionCode
 from worker.line.batch import Received
 from worker.postgres.session import Session
@@ -113,8 +112,8 @@ class Rejection(NamedTuple):
     traceparent: str | None
 
 
-def rejected(record: Received, refusal: Refusal | Rejection) -> Row:
-    """The record was not applied; of its bytes the beginning is kept."""
+def rejected(record: Received, refusal: Refusal | Rejection, record_bytes_kept: int) -> Row:
+    """The record was not applied; the first so many of its bytes are kept."""
     value = record.value
     detail = {
         "code": refusal.code,
@@ -126,7 +125,7 @@ def rejected(record: Received, refusal: Refusal | Rejection) -> Row:
         "command_id": refusal.command_id,
         "command_source": refusal.command_source,
         "command_type": refusal.command_type,
-        "record": None if value is None else base64.b64encode(value[:RECORD_BYTES_SHOWN_MAX]).decode(),
+        "record": None if value is None else base64.b64encode(value[:record_bytes_kept]).decode(),
         "record_bytes": record.record_bytes,
     }
     optional = ("command_id", "command_source", "command_type")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.client import AIOKafkaClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     IllegalStateError,
@@ -59,12 +61,14 @@ __all__ = [
 T = TypeVar("T")
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
-"""Largest event, bytes: a user who leaves 50,000 segments with names of full length at once."""
+"""Largest event, bytes: a user who leaves 40,000 segments with names of full length at once."""
 PRODUCE_BATCH_BYTES = 512 * 1024
 """A hand-filled batch is sent when it has this size, bytes; a larger single event travels alone."""
 REBALANCE_SECONDS_MAX = 60
 METADATA_SECONDS_MAX = 30
 """How old the consumer's view of topics and brokers gets, s; aiokafka's own 300 s is long for partitions that wait."""
+CLOSE_SECONDS_MAX = 5.0
+"""How long a client may take to say good-bye, s."""
 POLL_SECONDS_MAX = 24 * 3600
 """With the database away nothing is polled, and a rebalance would not bring it back. /livez watches the loops."""
 
@@ -229,18 +233,61 @@ def translated(settings: Settings) -> Iterator[None]:
         ) from error
 
 
+def leaderless(client: AIOKafkaProducer, topic: str, partition: int) -> bool:
+    """Whether no broker leads the partition, as far as the client has heard."""
+    return client.client.cluster.leader_for_partition(TopicPartition(topic, partition)) in (None, -1)
+
+
 async def bounded(awaitable: Awaitable[T], seconds: float) -> T:
     """Await with a limit, since several of aiokafka's calls can wait for ever with the broker away."""
     async with asyncio.timeout(seconds):
         return await awaitable
 
 
-async def abandon(closing: Coroutine[Any, Any, Any], seconds: float = 5.0) -> None:
-    """Close a client as far as it goes within the limit; what it was asked to do is settled elsewhere."""
+async def abandon(closing: Coroutine[Any, Any, Any], seconds: float = CLOSE_SECONDS_MAX) -> None:
+    """Close a client by its own `stop()` or `close()`, and cut it off where that takes longer than the limit.
+
+    What it was asked to do is settled elsewhere.
+    """
+    client = inspect.getcoroutinelocals(closing).get("self")
     task = asyncio.ensure_future(closing)
-    done, _ = await asyncio.wait({task}, timeout=seconds)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+            if isinstance(client, AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient):
+                await cut_off(client)
     if done:
         with contextlib.suppress(KafkaError, OSError, AssertionError, asyncio.CancelledError):
             task.result()
-    else:
+
+
+async def cut_off(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> None:
+    """End a client at once: its connections are reset, its tasks cancelled; what it still had to send is dropped.
+
+    `stop()` would first send what waits, for as long as that takes, and when it is cancelled, the tasks that it had
+    started go on with that, and hold all of it in memory.
+    """
+    client._closed = True
+    parts = [client, *(part for part in vars(client).values() if type(part).__module__.startswith("aiokafka"))]
+    for part in parts:
+        for connection in list(part._conns.values()) if isinstance(part, AIOKafkaClient) else ():
+            if connection._writer is not None:
+                connection._writer.transport.abort()
+            connection.close()
+    tasks = [task for task in asyncio.all_tasks() if any(_owner(task) is part for part in parts)]
+    tasks = [task for task in tasks if task is not asyncio.current_task()]
+    for task in tasks:
         task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS_MAX)
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.exception()  # as nobody else will ask for it
+
+
+def _owner(task: asyncio.Task[Any]) -> object:
+    """The object whose method a task runs."""
+    running = task.get_coro()
+    return inspect.getcoroutinelocals(running).get("self") if inspect.iscoroutine(running) else None

@@ -115,7 +115,10 @@ class Applier:
     async def _transact(self, batch: Batch, failure: Refused | None) -> Outcome:
         session, now = self._session, self._clock()
         outcome = Outcome()
-        context = handlers.Context(session, now, self._new_uuid, self._settings.users == "any")
+        settings = self._settings
+        context = handlers.Context(
+            session, now, self._new_uuid, settings.users == "any", settings.rejection_record_bytes
+        )
         async with session.transaction():
             await self._claim(batch.spans)
             commands = self._sort_out(batch.records, context, outcome)

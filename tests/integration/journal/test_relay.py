@@ -13,6 +13,7 @@ from tests.support.events import rows
 from tests.support.line import Line, line, working
 from tests.support.pages import get, ready, shows, value, with_pages
 from worker.journal import relay
+from worker.journal.publisher import CURSOR_KEY
 from worker.kafka import clients as kafka
 from worker.settings import Settings
 
@@ -81,7 +82,7 @@ async def test_what_a_predecessor_left_open(settings: Settings, topics: list[str
         await dead.begin_transaction()
         await dead.send_and_wait(first.topic, orjson.dumps(first.event), key=b"first", partition=first.partition)
         cursor = outside.topic(Topic.RELAY_POSITIONS)
-        await dead.send_and_wait(cursor, orjson.dumps({"sequence": 2}), key=relay.CURSOR_KEY, partition=0)
+        await dead.send_and_wait(cursor, orjson.dumps({"sequence": 2}), key=CURSOR_KEY, partition=0)
         async with working(settings):
             second = await outside.ask("user.register", {"user_id": "first"})
             assert second.event["sequence"] == "2"
@@ -98,7 +99,7 @@ async def test_the_cursor_is_the_last_committed_one(settings: Settings, topics: 
         await producer.start()
         await producer.begin_transaction()
         sent = [
-            await producer.send(name, orjson.dumps({"sequence": number}), key=relay.CURSOR_KEY, partition=0)
+            await producer.send(name, orjson.dumps({"sequence": number}), key=CURSOR_KEY, partition=0)
             for number in sequences
         ]
         for delivery in sent:

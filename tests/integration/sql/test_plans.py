@@ -93,7 +93,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "users_forget": (users(3), NOW),
     "segments_by_key": ([1, 2, 3],),
     "journal_append": (NOW, *JOURNAL_ROWS),
-    "journal_read": (ROWS - 100, NOW, 1_000),
+    "journal_read": (ROWS - 100, NOW, 1_000, 8_000_000),
     "journal_backlog": (),
     "positions_claim": (["t"] * 3, [1, 2, 3], [0] * 3, [0] * 3, [1] * 3),
     "deletion_chunk": ([1], 0, 1_024, NOW),
@@ -136,7 +136,7 @@ async def test_the_rules_functions_become_part_of_the_statement(filled: asyncpg.
 
 
 async def test_the_journal_is_read_in_order_by_its_index(filled: asyncpg.Connection) -> None:
-    nodes = await _plan(filled, "journal_read", (0, NOW, 1_000))
+    nodes = await _plan(filled, "journal_read", (0, NOW, 1_000, 8_000_000))
     assert any(re.fullmatch(r"journal_\d{6}_sequence_idx", str(node.get("Index Name"))) for node in nodes)
     assert "Append" not in {node["Node Type"] for node in nodes}  # months are merged, not sorted together
 

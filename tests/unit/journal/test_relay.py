@@ -11,7 +11,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
 from worker.journal.encode import Event
-from worker.journal.relay import _batches
+from worker.journal.publisher import batches as _batches
 from worker.kafka import clients as kafka
 from worker.kafka.clients import PRODUCE_BATCH_BYTES
 from worker.settings import Settings
@@ -26,7 +26,7 @@ async def producer() -> AsyncIterator[kafka.AIOKafkaProducer]:
 
 
 def event(topic: str, key: bytes | None, value: bytes) -> Event:
-    return Event(topic, key, value, 1_738_317_600_000, HEADERS)
+    return Event(topic, key, value, 1_738_317_600_000, 1, HEADERS)
 
 
 def written(

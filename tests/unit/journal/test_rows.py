@@ -8,7 +8,6 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 from schemas.decode import Refusal
-from schemas.events import RECORD_BYTES_SHOWN_MAX
 from tests.unit.line.received import garbage, received
 from worker.journal.rows import (
     Row,
@@ -22,6 +21,7 @@ from worker.line.handlers import command_of
 from worker.postgres.session import statement
 
 NOON = datetime(2025, 1, 31, 12, tzinfo=UTC)
+KEPT = 4_096
 
 
 def test_keys() -> None:
@@ -58,7 +58,7 @@ def test_what_the_system_does_has_no_command() -> None:
 def test_a_refused_record_is_kept() -> None:
     record = garbage(b"hello?", offset=17)
     assert isinstance(record.what, Refusal)
-    row = rejected(record, record.what)
+    row = rejected(record, record.what, KEPT)
     assert (row.type, row.record_key) == ("command.rejected", b"k")
     detail = json.loads(row.detail or "")
     assert detail["code"] == "malformed"
@@ -71,18 +71,18 @@ def test_a_refused_record_is_kept() -> None:
 def test_a_tombstone_has_no_record() -> None:
     record = garbage(None, key=None)
     assert isinstance(record.what, Refusal)
-    detail = json.loads(rejected(record, record.what).detail or "")
+    detail = json.loads(rejected(record, record.what, KEPT).detail or "")
     assert detail["record"] is None
     assert detail["record_bytes"] == 0
 
 
 def test_a_large_record_is_cut() -> None:
-    value = b"x" * (RECORD_BYTES_SHOWN_MAX + 1)
+    value = b"x" * (KEPT + 1)
     record = garbage(value)
     assert isinstance(record.what, Refusal)
-    detail = json.loads(rejected(record, record.what).detail or "")
-    assert base64.b64decode(detail["record"]) == value[:RECORD_BYTES_SHOWN_MAX]
-    assert detail["record_bytes"] == RECORD_BYTES_SHOWN_MAX + 1
+    detail = json.loads(rejected(record, record.what, KEPT).detail or "")
+    assert base64.b64decode(detail["record"]) == value[:KEPT]
+    assert detail["record_bytes"] == KEPT + 1
 
 
 def test_columns_stand_as_the_statement_takes_them() -> None:

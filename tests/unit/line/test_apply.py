@@ -48,7 +48,7 @@ def test_the_name_is_the_same_in_every_version() -> None:
 def test_records_are_sorted_out() -> None:
     settings = Settings.model_construct(topic_prefix="t", users="registered")
     applier = Applier(_session(), settings, clock=lambda: NOW, new_uuid=uuid4)
-    context = Context(_session(), NOW, uuid4, register_unknown_users=False)
+    context = Context(_session(), NOW, uuid4, register_unknown_users=False, record_bytes_kept=4_096)
     outcome = Outcome()
     ours = topic_name("t", Topic.MEMBERSHIP_COMMANDS)
     good, bad = received("user.register", {"user_id": "u"}), garbage(b"hello?")

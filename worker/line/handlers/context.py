@@ -26,6 +26,7 @@ class Context:
     now: datetime
     new_uuid: Callable[[], UUID]
     register_unknown_users: bool
+    record_bytes_kept: int
     rows: list[journal.Row] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -36,7 +37,7 @@ class Context:
 
     def reject(self, record: Received, refusal: Refusal | journal.Rejection) -> None:
         """Journal the record as not applied."""
-        self.rows.append(journal.rejected(record, refusal))
+        self.rows.append(journal.rejected(record, refusal, self.record_bytes_kept))
         self.count(record, refusal.code)
 
     def refuse(self, record: Received, code: RejectionCode, message: str, errors: Sequence[FieldError] = ()) -> None:

@@ -1,0 +1,129 @@
+"""One Kafka transaction of the relay: events by partition, in order, and the cursor with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from zlib import crc32
+
+from worker.errors import Unavailable
+from worker.journal.encode import Event
+from worker.kafka import clients as kafka
+from worker.settings import Settings
+
+CURSOR_KEY = b"relay"
+PLACES_NAMED_MAX = 5
+Place = tuple[str, int]
+"""A topic and one of its partitions."""
+
+
+class Publisher:
+    """Writes over one producer, which is thrown away after any failure."""
+
+    def __init__(
+        self, settings: Settings, producer: kafka.AIOKafkaProducer, positions_topic: str, partitions: dict[str, int]
+    ) -> None:
+        self._settings, self._producer = settings, producer
+        self._cursor_place: Place = (positions_topic, 0)
+        self._partitions = partitions
+
+    async def publish(self, events: Sequence[Event], cursor: bytes) -> None:
+        """The events and the cursor after them, all of it or nothing.
+
+        Raises Unavailable, which names the partitions that hold it up, or the rows that Kafka refuses.
+        """
+        filled = batches(self._producer, self._partitions, events)
+        waiting = {self._cursor_place, *filled}
+        try:
+            async with asyncio.timeout(self._settings.kafka_seconds_max):
+                await self._producer.begin_transaction()
+                # a batch that was refused does not fail the transaction: each delivery is awaited
+                async with asyncio.TaskGroup() as deliveries:
+                    deliveries.create_task(self._deliver_cursor(cursor, waiting))
+                    for place, builders in filled.items():
+                        deliveries.create_task(self._deliver(place, builders, events, waiting))
+                await self._producer.commit_transaction()
+        except TimeoutError:
+            raise Unavailable(self._overdue(events, waiting)) from None
+        except BaseExceptionGroup as errors:
+            first = errors.exceptions[0]
+            raise first from first.__cause__
+
+    async def _deliver_cursor(self, cursor: bytes, waiting: set[Place]) -> None:
+        topic, partition = self._cursor_place
+        await self._producer.send_and_wait(topic, cursor, key=CURSOR_KEY, partition=partition)
+        waiting.discard(self._cursor_place)
+
+    async def _deliver(
+        self, place: Place, builders: Sequence[kafka.BatchBuilder], events: Sequence[Event], waiting: set[Place]
+    ) -> None:
+        """One batch after the other: after a refusal aiokafka would let the next one wait for ever."""
+        topic, partition = place
+        try:
+            for builder in builders:
+                await (await self._producer.send_batch(builder, topic, partition=partition))
+        except kafka.KafkaError as error:
+            concerned = [event for event in events if self._place(event) == place]
+            raise Unavailable(
+                f"Kafka at {self._settings.kafka_bootstrap_servers} refuses {rows_named(concerned)} for "
+                f"{topic}:{partition}: {str(error) or type(error).__name__}"
+            ) from error
+        waiting.discard(place)
+
+    def _place(self, event: Event) -> Place:
+        return place_of(event, self._partitions)
+
+    def _overdue(self, events: Sequence[Event], waiting: set[Place]) -> str:
+        """What was not done in time, and where it waits."""
+        settings = self._settings
+        lost = sorted(place for place in waiting if kafka.leaderless(self._producer, *place))
+        if lost:
+            reason = f"no broker leads {_named(lost)}"
+        elif waiting:
+            reason = f"no answer for {_named(sorted(waiting))}"
+        else:
+            reason = "no answer to the commit"
+        return (
+            f"Kafka at {settings.kafka_bootstrap_servers} has not taken {rows_named(events)} within "
+            f"{settings.kafka_seconds_max:g} s: {reason}"
+        )
+
+
+def place_of(event: Event, partitions: dict[str, int]) -> Place:
+    """Where an event goes."""
+    return event.topic, crc32(event.key or b"") % partitions[event.topic]
+
+
+def batches(
+    producer: kafka.AIOKafkaProducer, partitions: dict[str, int], events: Iterable[Event]
+) -> dict[Place, list[kafka.BatchBuilder]]:
+    """Hand-filled batches by topic and partition, in order."""
+    filled: dict[Place, list[kafka.BatchBuilder]] = {}
+    for event in events:
+        place = place_of(event, partitions)
+        builders = filled.get(place)
+        if builders is None:
+            builders = filled[place] = [producer.create_batch()]
+        arguments = {"timestamp": event.timestamp_ms, "key": event.key, "value": event.value, "headers": event.headers}
+        if builders[-1].append(**arguments) is None:
+            builders.append(producer.create_batch())
+            if builders[-1].append(**arguments) is None:
+                raise RuntimeError("an empty batch takes any event")
+    return filled
+
+
+def rows_named(events: Sequence[Event]) -> str:
+    """The journal's rows that the events are of, and their size."""
+    if not events:
+        return "the relay's position"
+    size = f"{sum(len(event.value) for event in events):,} bytes"
+    first, last = events[0].sequence, events[-1].sequence
+    if first == last:
+        return f"the journal's row {first} ({size})"
+    return f"{len(events)} of the journal's rows {first} to {last} ({size})"
+
+
+def _named(places: Sequence[Place]) -> str:
+    named = ", ".join(f"{topic}:{partition}" for topic, partition in places[:PLACES_NAMED_MAX])
+    more = len(places) - PLACES_NAMED_MAX
+    return f"{named} and {more} more" if more > 0 else named
