@@ -19,7 +19,8 @@ from schemas.topics import Topic
 from tests.support.line import line
 from worker.local.guarded import Command
 from worker.local.postgres import programs
-from worker.postgres.session import SERVER_SETTINGS, statement
+from worker.postgres.connect import SESSION_SETTINGS
+from worker.postgres.statements import statement
 from worker.reports.months import Month
 from worker.settings import Settings
 
@@ -107,7 +108,7 @@ async def _psql(world: World, settings: Settings) -> dict[str, Any]:
 
 async def _loop(settings: Settings, target: Path) -> dict[str, Any]:
     """As it is usually written: a cursor, and a line at a time by Python's csv."""
-    connection = await asyncpg.connect(settings.database_url.get_secret_value(), server_settings=SERVER_SETTINGS)
+    connection = await asyncpg.connect(settings.database_url.get_secret_value(), server_settings=SESSION_SETTINGS)
     began, done = time.perf_counter(), 0
     with target.open("w", newline="") as file:
         writer = csv.writer(file, delimiter=";")

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     kafka_ssl_keyfile: str | None = Field(None, description="path of the client key's PEM file")
     database_url: SecretStr = Field(
         SecretStr("postgresql://localhost/segmentation"),
-        description="a direct connection to PostgreSQL: advisory locks do not survive a transaction-pooling proxy",
+        description="PostgreSQL: a URL or `key=value` pairs as libpq takes them; never logged",
     )
     group_id: str = Field("segmentation", min_length=1, description="Kafka consumer group that the workers share")
     event_source: str = Field("/segmentation", min_length=1, max_length=255, description="the events' `source`")
@@ -187,7 +187,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _url(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        text = value.get_secret_value()
+        if not text.startswith(("postgresql://", "postgres://")) and ("://" in text or "=" not in text):
             raise ValueError("must be a URL such as postgresql://user:password@host:5432/database")
         return value
 

@@ -10,7 +10,7 @@ import pytest
 from tests.tidy.sources import ROOT, files, imported, name
 
 HOMES = {
-    "asyncpg": {"worker/postgres/session.py"},
+    "asyncpg": {"worker/postgres/connect.py", "worker/postgres/session.py"},
     "aiokafka": {"worker/kafka/clients.py", "worker/kafka/wire.py"},
     "alembic": {"worker/postgres/migrations.py", "worker/sql/migrations/env.py"},
     "sqlalchemy": {"worker/postgres/migrations.py"},

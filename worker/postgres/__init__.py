@@ -1,1 +1,1 @@
-"""How we talk to PostgreSQL: sessions, statements and migrations."""
+"""How we talk to PostgreSQL: what a connection string means, the one way to connect, sessions and migrations."""

@@ -19,12 +19,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from worker.errors import ConfigurationError, Unavailable
+from worker.errors import ConfigurationError, Unavailable, WorkerError
+from worker.postgres.connect import SESSION_SETTINGS, Connector
 from worker.postgres.session import DriverError
 from worker.settings import Settings
 
 MIGRATION_LOCK = 7_361_001
 MIGRATION_SECONDS_MAX = 3_600
+MIGRATION_SETTINGS = {"lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+"""Beside the sessions' own: several that migrate at once wait for each other, and a step may take its time."""
 
 
 def _scripts() -> ScriptDirectory:
@@ -93,22 +96,37 @@ async def check(settings: Settings) -> None:
 
 
 async def _with_connection(settings: Settings, run: Any) -> None:
-    url = settings.database_url.get_secret_value()
-    engine = create_async_engine(
-        "postgresql+asyncpg://" + url.split("://", 1)[1],
-        poolclass=NullPool,
-        connect_args={"timeout": 10, "command_timeout": MIGRATION_SECONDS_MAX},
-    )
+    connector = Connector(settings.database_url.get_secret_value(), SESSION_SETTINGS | MIGRATION_SETTINGS)
+
+    async def connect() -> Any:
+        return await connector.connect("migrations", MIGRATION_SECONDS_MAX)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with asyncio.timeout(MIGRATION_SECONDS_MAX), engine.begin() as connection:
             await connection.run_sync(run)
     except (OSError, TimeoutError) as error:
-        raise Unavailable(f"PostgreSQL can't be reached: {str(error) or type(error).__name__}") from error
+        message = str(error) or type(error).__name__
+        raise Unavailable(f"PostgreSQL at {connector.address} went away: {message}") from error
     except (SQLAlchemyError, DriverError) as error:
         cause = getattr(error, "orig", None) or error
-        raise ConfigurationError(f"The migration failed, and nothing of it was kept: {cause}") from error
+        raise _sentence(cause, connector.address) from error
     finally:
         await engine.dispose()
+
+
+def _sentence(cause: BaseException, address: str) -> WorkerError:
+    """What ended the work on the schema; nothing of it was kept, as it is one transaction."""
+    driver = cause.__cause__ if isinstance(cause.__cause__, DriverError) else cause
+    match str(getattr(driver, "sqlstate", ""))[:2]:
+        case "08" | "57" | "53":
+            return Unavailable(f"PostgreSQL at {address}: {driver}")
+        case "42" if getattr(driver, "sqlstate", "") == "42501":
+            return ConfigurationError(
+                f"PostgreSQL at {address}: {driver}. `migrate` needs the role that owns the schema, and `run` the "
+                "grants of deploy/roles.sql: see docs/security.md"
+            )
+    return ConfigurationError(f"The migration failed, and nothing of it was kept: {cause}")
 
 
 def run_sql(connection: Connection, file: str) -> None:

@@ -1,19 +1,18 @@
-"""PostgreSQL sessions with our limits. The only module that imports asyncpg; statements are files in `sql/`."""
+"""PostgreSQL sessions with our limits; statements are files in `sql/`."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from importlib import resources
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 from asyncpg import Record
 from asyncpg.pgproto import pgproto
 
 from worker.errors import CommitUnknown, ConfigurationError, Hindered, Refused, Unavailable
+from worker.postgres.connect import Connection, Connector, is_unkept, unkept
+from worker.postgres.statements import statement
 from worker.settings import Settings
 
 __all__ = ["Database", "DriverError", "FastUUID", "Record", "Session", "statement"]
@@ -22,18 +21,7 @@ DriverError = asyncpg.PostgresError
 """Whatever the server may answer, beside what sessions translate."""
 FastUUID = pgproto.UUID
 """A uuid.UUID that is built in C, several times faster."""
-CONNECT_SECONDS_MAX = 10.0
 CLOSE_SECONDS_MAX = 2.0
-SERVER_SETTINGS = {
-    # planned anew each time, for the real number of rows: batches of 1 and of 2,000 want different plans, and a plan
-    # made while the tables were empty must not live on
-    "plan_cache_mode": "force_custom_plan",
-    "jit": "off",
-    "timezone": "UTC",
-    # a process that is frozen, or cut off from the network, must not hold its locks for long
-    "idle_in_transaction_session_timeout": "10s",
-    "lock_timeout": "20s",
-}
 _HINDERED = (
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
@@ -60,44 +48,33 @@ _SETUP = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
     asyncpg.UndefinedTableError,
+    asyncpg.DuplicatePreparedStatementError,
+    asyncpg.InvalidSQLStatementNameError,
 )
-
-
-@functools.cache
-def statement(name: str) -> str:
-    """The text of `sql/<room>/<name>.sql`; no two rooms have a statement of the same name."""
-    rooms = (room for room in (resources.files("worker") / "sql").iterdir() if room.is_dir())
-    file = next((room / f"{name}.sql" for room in rooms if (room / f"{name}.sql").is_file()), None)
-    if file is None:
-        raise AssertionError(f"there is no statement {name}.sql in any folder of worker/sql")
-    return file.read_text(encoding="utf-8")
 
 
 class Database:
     """Where to connect; opens sessions."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = settings.database_url.get_secret_value()
+        self._connector = Connector(settings.database_url.get_secret_value())
         self._statement_seconds_max = settings.statement_seconds_max
-        parts = urlsplit(self._url)
-        self.address = f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+        self.address = self._connector.address
 
     def session(
         self, name: str, beat: Callable[[], None] = lambda: None, *, statement_seconds_max: float | None = None
     ) -> Session:
         """A session that is not yet open; `name` shows in pg_stat_activity, `beat` is called at each statement."""
-        return Session(self._url, self.address, name, statement_seconds_max or self._statement_seconds_max, beat)
+        return Session(self._connector, name, statement_seconds_max or self._statement_seconds_max, beat)
 
 
 class Session:
     """One connection, opened when first used and again after it broke. For one task at a time."""
 
-    def __init__(
-        self, url: str, address: str, name: str, statement_seconds_max: float, beat: Callable[[], None]
-    ) -> None:
-        self._url, self._address, self._name = url, address, name
+    def __init__(self, connector: Connector, name: str, statement_seconds_max: float, beat: Callable[[], None]) -> None:
+        self._connector, self._address, self._name = connector, connector.address, name
         self._statement_seconds_max, self._beat = statement_seconds_max, beat
-        self._connection: asyncpg.Connection[Record] | None = None
+        self._connection: Connection | None = None
         self._pinned = self._in_transaction = False
 
     async def pin(self, idle_seconds_max: int) -> None:
@@ -114,14 +91,7 @@ class Session:
         if self._in_transaction:  # on another connection the rest of it would be committed by itself
             raise Unavailable(f"PostgreSQL at {self._address}: the session has ended in a transaction")
         self.drop()
-        with self._translated():
-            self._connection = await asyncpg.connect(
-                self._url,
-                timeout=CONNECT_SECONDS_MAX,
-                command_timeout=self._statement_seconds_max,
-                server_settings=SERVER_SETTINGS | {"application_name": f"segmentation {self._name}"},
-                max_cached_statement_lifetime=0,
-            )
+        self._connection = await self._connector.connect(self._name, self._statement_seconds_max)
 
     async def fetch(self, name: str, *arguments: Any) -> list[Record]:
         """Run `sql/<name>.sql`; its first line says what comes back."""
@@ -208,7 +178,7 @@ class Session:
         if connection is not None:
             connection.terminate()
 
-    async def _live(self) -> asyncpg.Connection[Record]:
+    async def _live(self) -> Connection:
         self._beat()
         await self.open()
         assert self._connection is not None  # open() raises otherwise
@@ -232,7 +202,8 @@ class Session:
         except _DATA as error:
             raise Refused(str(error)) from error
         except _SETUP as error:
-            raise ConfigurationError(f"PostgreSQL at {self._address}: {error}") from error
+            sentence = unkept(self._address) if is_unkept(error) else f"PostgreSQL at {self._address}: {error}"
+            raise ConfigurationError(sentence) from error
         except asyncpg.InternalClientError as error:
             # what the server says to an idle session, such as its end, can confuse the driver's next statement
             self.drop()

@@ -12,7 +12,8 @@ from tests.integration.reports.desk import MONTH, Desk, at_work, failed, publish
 from tests.integration.reports.test_reporter import NOON, PERMANENT, Failing
 from worker.errors import Unavailable
 from worker.journal.rows import append, changed
-from worker.postgres.session import SERVER_SETTINGS, Session
+from worker.postgres.connect import SESSION_SETTINGS
+from worker.postgres.session import Session
 from worker.reports.directory import Directory
 from worker.reports.failures import MESSAGE_CHARACTERS_MAX, ReportError
 from worker.reports.ledger import DOUBLINGS_MAX
@@ -37,7 +38,7 @@ IDLE_SECONDS = 1.5
 
 
 async def test_an_upload_may_take_longer_than_a_transaction(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SERVER_SETTINGS, "idle_in_transaction_session_timeout", "1s")
+    monkeypatch.setitem(SESSION_SETTINGS, "idle_in_transaction_session_timeout", "1s")
     key = await desk.segment("a")
     await desk.journal(NOON, "u", entered=[key])
     async with at_work(desk.reporter(Patient(str(desk.folder)))):

@@ -19,7 +19,8 @@ import pytest
 from tests.conftest import beside
 from tests.services import Provided
 from worker.jobs.expiry import BEGINNING
-from worker.postgres.session import SERVER_SETTINGS, statement
+from worker.postgres.connect import SESSION_SETTINGS
+from worker.postgres.statements import statement
 
 NOW = datetime(2025, 1, 31, tzinfo=UTC)
 USERS, SEGMENTS, NAMES, ROWS, PARTITIONS = 200_000, 200, 20_000, 20_000, 2_000
@@ -62,7 +63,7 @@ async def _database(services: Provided, template: str, steps: Sequence[str]) -> 
     server = await asyncpg.connect(services.database_url)
     name = f"plans_{uuid4().hex[:8]}"
     await server.execute(f"create database {name} template {template}")
-    connection = await asyncpg.connect(beside(services.database_url, name), server_settings=SERVER_SETTINGS)
+    connection = await asyncpg.connect(beside(services.database_url, name), server_settings=SESSION_SETTINGS)
     for step in steps:
         await connection.execute(step)
     yield connection

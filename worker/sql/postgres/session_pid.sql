@@ -1,0 +1,2 @@
+-- returns pid: the server process that runs this statement
+select pg_backend_pid() as pid
