@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Generic, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypeVar  # pydantic brings it; it has defaults
 
 from schemas import binding, sentences
 from schemas.commands import (
@@ -26,7 +27,7 @@ from schemas.commands import (
     names_on,
 )
 from schemas.envelope import REQUIRED_ATTRIBUTES, STRUCTURED_HEADERS, TYPE_CHARACTERS_MAX, Envelope, qualified
-from schemas.rejections import FieldError, RefusalCode
+from schemas.rejections import FieldError, RefusalCode, RejectionCode
 from schemas.resolve import key_error, resolve
 from schemas.topics import Topic
 from schemas.values import (
@@ -38,9 +39,14 @@ from schemas.values import (
     traceparent,
 )
 
+DataT_co = TypeVar("DataT_co", default=Payload, covariant=True)
 
-class Command(NamedTuple):
-    """A command that is sound by itself. `time` is its own or the record's, in UTC; a ttl has been counted from it."""
+
+class Command(NamedTuple, Generic[DataT_co]):
+    """A command that is sound by itself; its type decides that of its data.
+
+    `time` is its own or the record's, in UTC; a ttl has been counted from it.
+    """
 
     type: CommandType
     id: str
@@ -49,14 +55,17 @@ class Command(NamedTuple):
     correlationid: str | None
     replyto: str | None
     traceparent: str | None
-    data: Payload
+    data: DataT_co
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a record is no command. What could be read of its attributes is text within the limits, else None."""
+    """Why a record was not applied: it is no command, or the state that it met refused it.
 
-    code: RefusalCode
+    What could be read of a record's attributes is text within the limits, else None.
+    """
+
+    code: RefusalCode | RejectionCode
     message: str
     errors: list[dict[str, str]]
     """Each `{"field", "message"}`; at most `sentences.ERRORS_MAX` of them."""
@@ -65,6 +74,20 @@ class Refusal:
     command_type: str | None
     correlationid: str | None
     traceparent: str | None
+
+
+def refused(command: Command, code: RejectionCode, message: str, errors: Sequence[FieldError] = ()) -> Refusal:
+    """The refusal of a good command by the state that it met."""
+    return Refusal(
+        code=code,
+        message=message,
+        errors=[error._asdict() for error in errors],
+        command_id=command.id,
+        command_source=command.source,
+        command_type=qualified(command.type),
+        correlationid=command.correlationid,
+        traceparent=command.traceparent,
+    )
 
 
 _NAMES: dict[str, CommandType] = {qualified(name): name for name in COMMANDS}

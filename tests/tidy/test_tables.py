@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,19 +11,21 @@ from typing import get_args
 from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
-from schemas.commands import COMMANDS, names_on
+from schemas.commands import COMMANDS, Change, names_on
 from schemas.failures import MakingFailure, RequestFailure, StorageFailure
 from schemas.topics import Topic
 from tests.tidy.sources import ROOT
 from worker.cli.settings_page import markdown
 from worker.jobs.leader import Leader
 from worker.journal.relay import Relay
-from worker.line.apply import EXCLUSIVE_TYPES, QUERY, STRUCTURE_LOCK
+from worker.line.apply import STRUCTURE_LOCK
+from worker.line.batch import QUERY
 from worker.line.consume import CONSUMED
 from worker.line.handlers import HANDLERS
-from worker.line.rounds import SEGMENT_TYPES
+from worker.line.handlers.memberships import EFFECTS, UNKNOWN_SEGMENT, UNKNOWN_USER
 from worker.observability import metrics
 from worker.postgres.migrations import MIGRATION_LOCK
+from worker.postgres.session import statement
 from worker.reports.reporter import Reporter
 from worker.settings import Settings
 
@@ -30,15 +33,24 @@ from worker.settings import Settings
 def test_every_command_that_is_consumed_is_handled() -> None:
     consumed = {name for name, spec in COMMANDS.items() if spec.topic in CONSUMED}
     assert set(HANDLERS) == consumed - {QUERY}
-    assert len({handler.__name__ for handler in HANDLERS.values()}) == len(HANDLERS)
+    assert len({handler.decide for handler in HANDLERS.values()}) == len(HANDLERS)
 
 
-def test_segment_commands_are_those_of_their_topic() -> None:
-    assert set(names_on(Topic.SEGMENT_COMMANDS)) == SEGMENT_TYPES
+def test_a_handler_takes_what_its_command_holds() -> None:
+    """The types of the data are checked from the decoder to the table, and from the table on; here they meet."""
+    held = {name: Change if name == "membership.change" else spec.data for name, spec in COMMANDS.items()}
+    assert {name: handler.data for name, handler in HANDLERS.items()} == {name: held[name] for name in HANDLERS}
 
 
-def test_what_ends_segments_or_users_works_alone() -> None:
-    assert SEGMENT_TYPES | {"user.forget"} == EXCLUSIVE_TYPES
+def test_what_is_of_segments_and_what_works_alone() -> None:
+    of_segments = {name for name, handler in HANDLERS.items() if handler.is_of_segments}
+    assert of_segments == set(names_on(Topic.SEGMENT_COMMANDS))
+    assert {name for name, handler in HANDLERS.items() if handler.is_exclusive} == of_segments | {"user.forget"}
+
+
+def test_every_letter_of_an_effect_is_known() -> None:
+    said = set(re.findall(r"(?:then|else) '(.)'", statement("memberships_change")))
+    assert said == EFFECTS.keys() | {UNKNOWN_USER, UNKNOWN_SEGMENT}
 
 
 def test_locks_differ() -> None:

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 from schemas.decode import Command, Refusal
 from schemas.encode import encode_data
-from schemas.rejections import RejectionCode
-from worker.line.batch import Received
 from worker.postgres.session import Session
 
 Clock = Callable[[], datetime]
@@ -50,7 +48,7 @@ def times_literal(times: Sequence[datetime | None]) -> str | None:
 
 
 def changed(
-    command: Command | None,
+    command: Command[object] | None,
     user_id: str,
     reason: str,
     *,
@@ -78,17 +76,17 @@ def changed(
     )
 
 
-def segment_event(command: Command | None, event_type: str, segment_key: int, detail: dict[str, Any]) -> Row:
+def segment_event(command: Command[object] | None, event_type: str, segment_key: int, detail: dict[str, Any]) -> Row:
     """Something happened to a segment; `detail` is the event's data."""
     return _event(command, event_type, detail)._replace(segment_key=segment_key)
 
 
-def report_event(command: Command | None, event_type: str, detail: dict[str, Any]) -> Row:
+def report_event(command: Command[object] | None, event_type: str, detail: dict[str, Any]) -> Row:
     """Something became of a month's report; `detail` is the event's data."""
     return _event(command, event_type, detail)
 
 
-def _event(command: Command | None, event_type: str, detail: dict[str, Any]) -> Row:
+def _event(command: Command[object] | None, event_type: str, detail: dict[str, Any]) -> Row:
     return Row(
         event_type,
         command_id=command.id if command else None,
@@ -99,34 +97,30 @@ def _event(command: Command | None, event_type: str, detail: dict[str, Any]) -> 
     )
 
 
-class Rejection(NamedTuple):
-    """Why a good command was refused by the state that it met; the fields are those of `schemas.decode.Refusal`."""
-
-    code: RejectionCode
-    message: str
-    errors: list[dict[str, str]]
-    command_id: str | None
-    command_source: str | None
-    command_type: str | None
-    correlationid: str | None
-    traceparent: str | None
-
-
-def rejected(record: Received, refusal: Refusal | Rejection, record_bytes_kept: int) -> Row:
-    """The record was not applied; the first so many of its bytes are kept."""
-    value = record.value
+def rejected(
+    refusal: Refusal,
+    *,
+    topic: str,
+    partition: int,
+    offset: int,
+    key: bytes | None,
+    value: bytes | None,
+    record_bytes: int,
+    record_bytes_kept: int,
+) -> Row:
+    """A record was not applied; the first so many bytes of its value are kept."""
     detail = {
         "code": refusal.code,
         "message": refusal.message,
         "errors": refusal.errors,
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
         "command_id": refusal.command_id,
         "command_source": refusal.command_source,
         "command_type": refusal.command_type,
         "record": None if value is None else base64.b64encode(value[:record_bytes_kept]).decode(),
-        "record_bytes": record.record_bytes,
+        "record_bytes": record_bytes,
     }
     optional = ("command_id", "command_source", "command_type")
     detail = {name: item for name, item in detail.items() if item is not None or name not in optional}
@@ -136,7 +130,7 @@ def rejected(record: Received, refusal: Refusal | Rejection, record_bytes_kept: 
         command_source=refusal.command_source,
         correlation_id=refusal.correlationid,
         traceparent=refusal.traceparent,
-        record_key=record.key,
+        record_key=key,
         detail=encode_data(detail).decode(),
     )
 

@@ -6,23 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import tenacity
 
-from schemas.decode import Command, Refusal
+from schemas.commands import MembershipQuery
+from schemas.decode import Command
 from schemas.rejections import FieldError, RejectionCode
 from schemas.topics import may_be_replied_to
 from worker.errors import CommitUnknown, Fenced, Refused, Unavailable
 from worker.journal import rows as journal
 from worker.line import handlers
-from worker.line.batch import (
-    Batch,
-    Received,
-    Span,
-    halves,
-)
+from worker.line.batch import Batch, ReceivedCommand, Span, halves, sort
 from worker.line.rounds import rounds
 from worker.observability import metrics
 from worker.observability.logs import logger
@@ -34,15 +30,14 @@ log = logger(__name__)
 RETRY_SECONDS_MAX = 5.0
 STRUCTURE_LOCK = 7_361_002
 """Advisory lock of a transaction: shared by what only joins users and segments, exclusive for what ends them."""
-EXCLUSIVE_TYPES = frozenset({"segment.create", "segment.update", "segment.delete", "user.forget"})
-QUERY = "membership.query"
+Query = ReceivedCommand[MembershipQuery]
 
 
 @dataclass(slots=True)
 class Outcome:
     """What became of a batch: the queries to be answered now, and its commands by type and outcome."""
 
-    queries: list[Received] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     journaled: int = 0
 
@@ -121,9 +116,12 @@ class Applier:
         )
         async with session.transaction():
             await self._claim(batch.spans)
-            commands = self._sort_out(batch.records, context, outcome)
+            refused, queries, commands = sort(batch.records)
+            for unreadable in refused:
+                context.reject(unreadable)
+            outcome.queries = self._answerable(queries, context)
             if commands:
-                exclusive = any(handlers.command_of(record).type in EXCLUSIVE_TYPES for record in commands)
+                exclusive = any(handlers.HANDLERS[record.what.type].is_exclusive for record in commands)
                 await session.fetch("lock_exclusive" if exclusive else "lock_shared", STRUCTURE_LOCK)
                 commands = await self._fresh(commands, context)
             if failure is not None:
@@ -133,7 +131,7 @@ class Applier:
                 for turn in rounds(commands):
                     for command_type, handler in handlers.HANDLERS.items():
                         if command_type in turn:
-                            await handler(context, turn[command_type])
+                            await handler.decide(context, turn[command_type])
             await journal.append(session, context.rows, now)
         outcome.counts = context.counts
         outcome.journaled = len(context.rows)
@@ -144,28 +142,25 @@ class Applier:
         if len(rows) != len(spans):
             raise Fenced("the partitions have another owner, or were applied already")
 
-    def _sort_out(self, records: Sequence[Received], context: handlers.Context, outcome: Outcome) -> list[Received]:
-        """Note the refusals and the queries; the commands to be decided are returned."""
-        commands, prefix = [], self._settings.topic_prefix
-        for record in records:
-            what = record.what
-            if isinstance(what, Refusal):
-                context.reject(record, what)
-            elif what.type == QUERY:
-                if what.replyto is None or may_be_replied_to(prefix, what.replyto):
-                    outcome.queries.append(record)
-                else:
-                    context.refuse(record, RejectionCode.INVALID, *_not_to_reply_to(what.replyto))
+    def _answerable(self, queries: Sequence[Query], context: handlers.Context) -> list[Query]:
+        """The queries that are to be answered; those whose answer must not go where they say are refused."""
+        answered, prefix = [], self._settings.topic_prefix
+        for query in queries:
+            replyto = query.what.replyto
+            if replyto is None or may_be_replied_to(prefix, replyto):
+                answered.append(query)
             else:
-                commands.append(record)
-        return commands
+                context.refuse(query, RejectionCode.INVALID, *_not_to_reply_to(replyto))
+        return answered
 
-    async def _fresh(self, commands: list[Received], context: handlers.Context) -> list[Received]:
+    async def _fresh(
+        self, commands: list[ReceivedCommand[Any]], context: handlers.Context
+    ) -> list[ReceivedCommand[Any]]:
         """The commands whose names were never seen, in this batch or before; takes their names."""
-        named: dict[bytes, Received] = {}
+        named: dict[bytes, ReceivedCommand[Any]] = {}
         repeated = 0
         for record in commands:
-            name = command_name(record.what)  # type: ignore[arg-type]
+            name = command_name(record.what)
             if name in named:
                 repeated += 1
                 context.count(record, "duplicate")
@@ -177,11 +172,6 @@ class Applier:
         for row in rows:
             context.count(named.pop(row["name"].bytes), "duplicate")
         return list(named.values())
-
-
-def is_query(record: Received) -> bool:
-    """Whether the record asks for a user's memberships."""
-    return isinstance(record.what, Command) and record.what.type == QUERY
 
 
 def command_name(command: Command) -> bytes:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple
 
-from schemas.decode import Command, Refusal
+from typing_extensions import TypeVar  # pydantic brings it; it has defaults
+
+from schemas.commands import MembershipQuery
+from schemas.decode import Command, DataT_co, Refusal
+
+QUERY = "membership.query"
+"""The one command that changes nothing: it is answered, not journaled."""
+WhatT_co = TypeVar("WhatT_co", default=Command | Refusal, covariant=True)
 
 
-class Received(NamedTuple):
-    """One record, decoded. Its bytes are kept as well, for a rejection shows them."""
+class Received(NamedTuple, Generic[WhatT_co]):
+    """One record, and what it turned out to be. Its bytes are kept as well, since a rejection shows them."""
 
     topic: str
     partition: int
@@ -17,7 +25,10 @@ class Received(NamedTuple):
     key: bytes | None
     value: bytes | None
     record_bytes: int
-    what: Command | Refusal
+    what: WhatT_co
+
+
+ReceivedCommand = Received[Command[DataT_co]]
 
 
 class Span(NamedTuple):
@@ -53,3 +64,21 @@ def halves(batch: Batch) -> tuple[Batch, Batch]:
         if cut < span.end:
             spans_second.append(span._replace(begin=cut))
     return Batch(first, tuple(spans_first)), Batch(second, tuple(spans_second))
+
+
+class Sorted(NamedTuple):
+    """A batch's records by what they are, each kind in the order of the batch."""
+
+    refused: list[Received[Refusal]]
+    queries: list[ReceivedCommand[MembershipQuery]]
+    commands: list[ReceivedCommand[Any]]
+    """Those that may change something; the handler of a command's type knows the type of its data."""
+
+
+def sort(records: Sequence[Received]) -> Sorted:
+    """Tell records apart; from here on each kind has a type of its own."""
+    found: dict[bool | None, list[Any]] = {None: [], True: [], False: []}
+    for record in records:
+        what = record.what
+        found[None if isinstance(what, Refusal) else what.type == QUERY].append(record)
+    return Sorted(refused=found[None], queries=found[True], commands=found[False])

@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from schemas.commands import MembershipQuery
 from schemas.decode import Command
 from schemas.encode import encode_event
 from schemas.envelope import STRUCTURED_HEADERS
 from schemas.topics import Topic, topic_name
 from worker.errors import Unavailable
 from worker.kafka import clients as kafka
-from worker.line.batch import Received
+from worker.line.batch import ReceivedCommand
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.observability.progress import Watch
@@ -33,6 +34,7 @@ DELIVERIES_MAX = 16
 """Deliveries under way at once; one is for one topic, so that a topic that does not exist holds up no other."""
 ANSWER_SECONDS_MAX = 10.0
 RETRY_SECONDS = 1.0
+Query = Command[MembershipQuery]
 Snapshots = dict[str, list[dict[str, Any]]]
 
 
@@ -42,14 +44,13 @@ class Replies:
     def __init__(self, settings: Settings, session: Session, *, clock: Callable[[], datetime], watch: Watch) -> None:
         self._settings, self._session, self._clock, self._watch = settings, session, clock, watch
         self._default_topic = topic_name(settings.topic_prefix, Topic.REPLIES)
-        self._queue: asyncio.Queue[Command] = asyncio.Queue(QUERIES_WAITING_MAX)
+        self._queue: asyncio.Queue[Query] = asyncio.Queue(QUERIES_WAITING_MAX)
         self._producer: kafka.AIOKafkaProducer | None = None
         self._deliveries: set[asyncio.Task[None]] = set()
 
-    def ask(self, queries: Sequence[Received]) -> None:
+    def ask(self, queries: Sequence[ReceivedCommand[MembershipQuery]]) -> None:
         """Take queries whose batch is committed; those over the limit are dropped."""
         for record in queries:
-            assert isinstance(record.what, Command)
             try:
                 self._queue.put_nowait(record.what)
             except asyncio.QueueFull:
@@ -80,7 +81,7 @@ class Replies:
             await self._session.close()
             await self._drop_producer()
 
-    async def _answer(self, queries: Sequence[Command]) -> None:
+    async def _answer(self, queries: Sequence[Query]) -> None:
         self._watch.beat()
         try:
             producer = await self._live_producer()
@@ -90,7 +91,7 @@ class Replies:
             log.warning("queries were not answered", count=len(queries), error=str(error))
             await asyncio.sleep(RETRY_SECONDS)
             return
-        by_topic: dict[str, list[Command]] = {}
+        by_topic: dict[str, list[Query]] = {}
         for query in queries:
             by_topic.setdefault(query.replyto or self._default_topic, []).append(query)
         for topic, group in by_topic.items():
@@ -100,8 +101,8 @@ class Replies:
             self._deliveries.add(delivery)
             delivery.add_done_callback(self._deliveries.discard)
 
-    async def _snapshots(self, queries: Sequence[Command]) -> Snapshots:
-        users = sorted({query.data.user_id for query in queries})  # type: ignore[union-attr]
+    async def _snapshots(self, queries: Sequence[Query]) -> Snapshots:
+        users = sorted({query.data.user_id for query in queries})
         found: Snapshots = {user_id: [] for user_id in users}
         for row in await self._session.fetch("memberships_of_users", users, self._clock()):
             item = dict(row)
@@ -110,7 +111,7 @@ class Replies:
         return found
 
     async def _deliver(
-        self, producer: kafka.AIOKafkaProducer, topic: str, queries: Sequence[Command], snapshots: Snapshots
+        self, producer: kafka.AIOKafkaProducer, topic: str, queries: Sequence[Query], snapshots: Snapshots
     ) -> None:
         """Send answers to one topic; what does not go through within the limit is lost."""
         try:
@@ -125,9 +126,9 @@ class Replies:
             metrics.REPLIES.labels("sent").inc(len(queries))
 
     async def _send(
-        self, producer: kafka.AIOKafkaProducer, topic: str, query: Command, snapshots: Snapshots
+        self, producer: kafka.AIOKafkaProducer, topic: str, query: Query, snapshots: Snapshots
     ) -> asyncio.Future[Any]:
-        user_id: str = query.data.user_id  # type: ignore[union-attr]
+        user_id = query.data.user_id
         value = encode_event(
             id=str(uuid5(NAMESPACE_URL, f"{len(query.source)}:{query.source}{query.id}")),
             source=self._settings.event_source,
@@ -141,7 +142,10 @@ class Replies:
             correlationid=query.correlationid,
             traceparent=query.traceparent,
         )
-        return await producer.send(topic, value, key=user_id.encode(), headers=list(STRUCTURED_HEADERS))  # type: ignore[no-any-return]
+        delivery: asyncio.Future[Any] = await producer.send(
+            topic, value, key=user_id.encode(), headers=list(STRUCTURED_HEADERS)
+        )
+        return delivery
 
     async def _live_producer(self) -> kafka.AIOKafkaProducer:
         if self._producer is None:

@@ -1,39 +1,40 @@
-"""Commands of different keys commute, those of one key do not: the n-th command of a key goes to round n."""
+"""Commands of different subjects commute, those of one subject do not: its n-th command goes to round n."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from schemas.commands import ReportRequest
-from schemas.decode import Command
-from worker.line.batch import Received
+from schemas.commands import CommandType
+from worker.line.batch import ReceivedCommand
+from worker.line.handlers import HANDLERS
 
-SEGMENT_TYPES = frozenset({"segment.create", "segment.update", "segment.delete"})
+Round = dict[CommandType, list[ReceivedCommand[Any]]]
+"""Commands by their type, no two of them about the same segment, user or month."""
 
 
-def rounds(records: Iterable[Received]) -> list[dict[str, list[Received]]]:
-    """The records of commands as rounds of sets by command type; within a round no segment, user or month stands twice.
+def rounds(records: Iterable[ReceivedCommand[Any]]) -> list[Round]:
+    """The records of commands as rounds, to be decided one after the other.
 
     Segment commands have the first rounds, so that a segment and its first members may stand in one batch.
     """
-    segment_rounds: list[dict[str, list[Received]]] = []
-    other_rounds: list[dict[str, list[Received]]] = []
+    segment_rounds: list[Round] = []
+    other_rounds: list[Round] = []
     segments: dict[str, int] = {}
     others: dict[str, int] = {}
     for record in records:
-        command: Command = record.what  # type: ignore[assignment]
-        if command.type in SEGMENT_TYPES:
-            _place(segment_rounds, segments, command.data.segment, record)  # type: ignore[union-attr]
-        elif isinstance(command.data, ReportRequest):
-            _place(other_rounds, others, f"{command.data.year} {command.data.month}", record)  # no user: it has a space
+        command = record.what
+        handler = HANDLERS[command.type]
+        if handler.is_of_segments:
+            _place(segment_rounds, segments, handler.subject(command.data), record)
         else:
-            _place(other_rounds, others, command.data.user_id, record)  # type: ignore[union-attr]
+            _place(other_rounds, others, handler.subject(command.data), record)
     return segment_rounds + other_rounds
 
 
-def _place(into: list[dict[str, list[Received]]], seen: dict[str, int], key: str, record: Received) -> None:
-    turn = seen.get(key, 0)
-    seen[key] = turn + 1
+def _place(into: list[Round], seen: dict[str, int], subject: str, record: ReceivedCommand[Any]) -> None:
+    turn = seen.get(subject, 0)
+    seen[subject] = turn + 1
     if turn == len(into):
         into.append({})
-    into[turn].setdefault(record.what.type, []).append(record)  # type: ignore[union-attr]
+    into[turn].setdefault(record.what.type, []).append(record)

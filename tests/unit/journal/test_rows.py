@@ -17,11 +17,24 @@ from worker.journal.rows import (
     segment_event,
     times_literal,
 )
-from worker.line.handlers import command_of
+from worker.line.batch import Received
 from worker.postgres.session import statement
 
 NOON = datetime(2025, 1, 31, 12, tzinfo=UTC)
 KEPT = 4_096
+
+
+def row_of(record: Received[Refusal]) -> Row:
+    return rejected(
+        record.what,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        record_bytes=record.record_bytes,
+        record_bytes_kept=KEPT,
+    )
 
 
 def test_keys() -> None:
@@ -41,7 +54,7 @@ def test_times() -> None:
 def test_a_command_is_named_by_what_it_changed() -> None:
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     record = received("user.register", {"user_id": "u"}, id="c", correlationid="r", traceparent=traceparent)
-    row = changed(command_of(record), "u", "command", entered=[1], exited=[2], renewed=[3], unchanged=[4])
+    row = changed(record.what, "u", "command", entered=[1], exited=[2], renewed=[3], unchanged=[4])
     assert (row.command_id, row.command_source, row.correlation_id) == ("c", "/tests", "r")
     assert row.traceparent == traceparent
     assert (row.entered, row.exited, row.renewed, row.unchanged) == ("{1}", "{2}", "{3}", "{4}")
@@ -57,8 +70,7 @@ def test_what_the_system_does_has_no_command() -> None:
 
 def test_a_refused_record_is_kept() -> None:
     record = garbage(b"hello?", offset=17)
-    assert isinstance(record.what, Refusal)
-    row = rejected(record, record.what, KEPT)
+    row = row_of(record)
     assert (row.type, row.record_key) == ("command.rejected", b"k")
     detail = json.loads(row.detail or "")
     assert detail["code"] == "malformed"
@@ -70,8 +82,7 @@ def test_a_refused_record_is_kept() -> None:
 
 def test_a_tombstone_has_no_record() -> None:
     record = garbage(None, key=None)
-    assert isinstance(record.what, Refusal)
-    detail = json.loads(rejected(record, record.what, KEPT).detail or "")
+    detail = json.loads(row_of(record).detail or "")
     assert detail["record"] is None
     assert detail["record_bytes"] == 0
 
@@ -79,8 +90,7 @@ def test_a_tombstone_has_no_record() -> None:
 def test_a_large_record_is_cut() -> None:
     value = b"x" * (KEPT + 1)
     record = garbage(value)
-    assert isinstance(record.what, Refusal)
-    detail = json.loads(rejected(record, record.what, KEPT).detail or "")
+    detail = json.loads(row_of(record).detail or "")
     assert base64.b64decode(detail["record"]) == value[:KEPT]
     assert detail["record_bytes"] == KEPT + 1
 

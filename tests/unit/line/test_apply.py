@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from schemas.decode import Command
 from schemas.topics import Topic, topic_name
-from tests.unit.line.received import garbage, received
+from tests.unit.line.received import received
 from worker.errors import Unavailable
 from worker.line.apply import (
     Applier,
     Outcome,
     command_name,
-    is_query,
 )
 from worker.line.batch import Batch, Span
-from worker.line.handlers import Context, command_of
+from worker.line.handlers import Context
 from worker.postgres.session import Database, Session
 from worker.settings import Settings
 
 NOW = datetime(2025, 1, 31, tzinfo=UTC)
 
 
-def command(source: str, command_id: str) -> Command:
-    return command_of(received("user.register", {"user_id": "u"}))._replace(source=source, id=command_id)
+def command(source: str, command_id: str) -> Command[Any]:
+    made: Command[Any] = received("user.register", {"user_id": "u"}).what
+    return made._replace(source=source, id=command_id)
 
 
 def test_a_name_is_of_source_and_id_alone() -> None:
@@ -45,25 +46,15 @@ def test_the_name_is_the_same_in_every_version() -> None:
     assert command_name(command("/tests", "1")).hex() == "7475896baeaeb51a230f080c28191e11"
 
 
-def test_records_are_sorted_out() -> None:
+def test_an_answer_goes_to_no_topic_of_ours() -> None:
     settings = Settings.model_construct(topic_prefix="t", users="registered")
     applier = Applier(_session(), settings, clock=lambda: NOW, new_uuid=uuid4)
     context = Context(_session(), NOW, uuid4, register_unknown_users=False, record_bytes_kept=4_096)
-    outcome = Outcome()
-    ours = topic_name("t", Topic.MEMBERSHIP_COMMANDS)
-    good, bad = received("user.register", {"user_id": "u"}), garbage(b"hello?")
     query = received("membership.query", {"user_id": "u"}, replyto="t2.answers")
-    harmful = received("membership.query", {"user_id": "u"}, replyto=ours)
-    assert applier._sort_out([good, bad, query, harmful], context, outcome) == [good]
-    assert outcome.queries == [query]
-    assert context.counts == {("unreadable", "malformed"): 1, ("membership.query", "invalid"): 1}
-    assert [row.type for row in context.rows] == ["command.rejected"] * 2
-
-
-def test_queries_are_told_from_commands_and_garbage() -> None:
-    assert is_query(received("membership.query", {"user_id": "u"}))
-    assert not is_query(received("user.register", {"user_id": "u"}))
-    assert not is_query(garbage(b""))
+    harmful = received("membership.query", {"user_id": "u"}, replyto=topic_name("t", Topic.MEMBERSHIP_COMMANDS))
+    assert applier._answerable([query, harmful], context) == [query]
+    assert context.counts == {("membership.query", "invalid"): 1}
+    assert [row.type for row in context.rows] == ["command.rejected"]
 
 
 def test_outcomes_add_up() -> None:

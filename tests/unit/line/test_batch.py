@@ -7,17 +7,20 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.line.received import received
+from tests.unit.line.received import garbage, received
 from worker.line.batch import (
     Batch,
     Received,
+    Sorted,
     Span,
     halves,
+    sort,
 )
 
 
 def record(topic: str, partition: int, offset: int) -> Received:
-    return received("user.register", {"user_id": "u"}, partition=partition, offset=offset)._replace(topic=topic)
+    made: Received = received("user.register", {"user_id": "u"}, partition=partition, offset=offset)
+    return made._replace(topic=topic)
 
 
 def test_a_partition_is_cut_in_the_middle() -> None:
@@ -40,6 +43,13 @@ def test_a_gap_behind_the_last_record_goes_with_it() -> None:
     first, second = halves(batch)
     assert first.spans == (Span("t", 0, 1, 2, 4),)
     assert second.spans == (Span("t", 0, 1, 4, 9),)
+
+
+def test_each_kind_keeps_its_order() -> None:
+    query, unreadable = received("membership.query", {"user_id": "u"}), garbage(b"hello?")
+    good, other = [received("user.register", {"user_id": "u"}, offset=offset) for offset in (1, 2)]
+    found = sort([good, query, unreadable, other])
+    assert found == Sorted(refused=[unreadable], queries=[query], commands=[good, other])
 
 
 @st.composite

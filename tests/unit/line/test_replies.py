@@ -45,7 +45,7 @@ async def test_what_cannot_be_answered_is_counted(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Replies, "_live_producer", away)
     before = lost()
-    await made()._answer([QUERY.what, QUERY.what])  # type: ignore[list-item]
+    await made()._answer([QUERY.what, QUERY.what])
     assert lost() == before + 2
 
 

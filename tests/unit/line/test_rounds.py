@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.commands import CommandType
 from tests.unit.line.received import received
-from worker.line.batch import Received
-from worker.line.handlers import command_of
-from worker.line.rounds import rounds
+from worker.line.batch import ReceivedCommand
+from worker.line.rounds import Round, rounds
 
 
-def change(user: str, offset: int) -> Received:
+def change(user: str, offset: int) -> ReceivedCommand[Any]:
     return received("membership.change", {"user_id": user, "add": ["a"]}, offset=offset)
 
 
-def offsets(turns: list[dict[str, list[Received]]]) -> list[dict[str, list[int]]]:
+def offsets(turns: list[Round]) -> list[dict[CommandType, list[int]]]:
     return [{kind: [one.offset for one in records] for kind, records in turn.items()} for turn in turns]
 
 
@@ -72,12 +73,12 @@ def test_rounds_keep_each_keys_order(commands: list[tuple[CommandType, str]]) ->
         keys = [_key(one) for group in turn.values() for one in group]
         assert len(keys) == len(set(keys))
         for name, group in turn.items():
-            assert {command_of(one).type for one in group} == {name}
+            assert {one.what.type for one in group} == {name}
             for one in group:
                 seen.setdefault(_key(one), []).append(one.offset)
     assert sorted(offset for taken in seen.values() for offset in taken) == list(range(len(records)))
     assert all(taken == sorted(taken) for taken in seen.values())
 
 
-def _key(record: Received) -> tuple[bool, bytes | None]:
-    return command_of(record).type.startswith("segment"), record.key
+def _key(record: ReceivedCommand[Any]) -> tuple[bool, bytes | None]:
+    return record.what.type.startswith("segment"), record.key

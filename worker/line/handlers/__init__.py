@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from operator import attrgetter
+from typing import Any
 
-from worker.line.batch import Received
-from worker.line.handlers.context import Context, command_of
+from schemas.commands import (
+    Change,
+    CommandType,
+    ReportRequest,
+    SegmentCreate,
+    SegmentDelete,
+    SegmentUpdate,
+    UserForget,
+    UserRegister,
+)
+from worker.line.handlers.context import Context, Handler
 from worker.line.handlers.memberships import change_memberships
 from worker.line.handlers.reports import request_reports
 from worker.line.handlers.segments import create_segments, delete_segments, update_segments
 from worker.line.handlers.users import forget_users, register_users
 
-__all__ = ["HANDLERS", "Context", "Handler", "command_of"]
+__all__ = ["HANDLERS", "Context", "Handler"]
 
-Handler = Callable[[Context, list[Received]], Awaitable[None]]
+_segment, _user = attrgetter("segment"), attrgetter("user_id")
 
-HANDLERS: dict[str, Handler] = {
-    "segment.create": create_segments,
-    "segment.update": update_segments,
-    "segment.delete": delete_segments,
-    "user.register": register_users,
-    "user.forget": forget_users,
-    "membership.change": change_memberships,
-    "report.request": request_reports,
+
+def _month(data: ReportRequest) -> str:
+    return f"{data.year} {data.month}"  # no user's id has a space
+
+
+HANDLERS: dict[CommandType, Handler[Any]] = {
+    "segment.create": Handler[SegmentCreate](
+        SegmentCreate, create_segments, _segment, is_of_segments=True, is_exclusive=True
+    ),
+    "segment.update": Handler[SegmentUpdate](
+        SegmentUpdate, update_segments, _segment, is_of_segments=True, is_exclusive=True
+    ),
+    "segment.delete": Handler[SegmentDelete](
+        SegmentDelete, delete_segments, _segment, is_of_segments=True, is_exclusive=True
+    ),
+    "user.register": Handler[UserRegister](UserRegister, register_users, _user),
+    "user.forget": Handler[UserForget](UserForget, forget_users, _user, is_exclusive=True),
+    "membership.change": Handler[Change](Change, change_memberships, _user),
+    "report.request": Handler[ReportRequest](ReportRequest, request_reports, _month),
 }
 """Every command that changes state; in a round they are done in this order, which no outcome depends on."""

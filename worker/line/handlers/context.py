@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from schemas.decode import Command, Refusal
-from schemas.envelope import qualified
+from schemas.decode import Refusal, refused
 from schemas.rejections import FieldError, RejectionCode
 from worker.journal import rows as journal
-from worker.line.batch import Received
+from worker.line.batch import Received, ReceivedCommand
 from worker.postgres.session import Session
 
-T = TypeVar("T")
+DataT = TypeVar("DataT")
 
 
 @dataclass(slots=True)
@@ -30,45 +29,51 @@ class Context:
     rows: list[journal.Row] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def count(self, record: Received, outcome: str) -> None:
+    def count(self, record: ReceivedCommand[object], outcome: str) -> None:
         """Count the command for the metrics."""
-        key = (getattr(record.what, "type", None) or "unreadable", outcome)
+        self._count(record.what.type, outcome)
+
+    def reject(self, record: Received[Refusal]) -> None:
+        """Journal a record that is no command."""
+        self._append(record, record.what)
+        self._count("unreadable", record.what.code)
+
+    def refuse(
+        self, record: ReceivedCommand[Any], code: RejectionCode, message: str, errors: Sequence[FieldError] = ()
+    ) -> None:
+        """Journal a good command as refused by the state that it met."""
+        self._append(record, refused(record.what, code, message, errors))
+        self._count(record.what.type, code)
+
+    def _append(self, record: Received[object], refusal: Refusal) -> None:
+        row = journal.rejected(
+            refusal,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=record.key,
+            value=record.value,
+            record_bytes=record.record_bytes,
+            record_bytes_kept=self.record_bytes_kept,
+        )
+        self.rows.append(row)
+
+    def _count(self, command_type: str, outcome: str) -> None:
+        key = (command_type, outcome)
         self.counts[key] = self.counts.get(key, 0) + 1
 
-    def reject(self, record: Received, refusal: Refusal | journal.Rejection) -> None:
-        """Journal the record as not applied."""
-        self.rows.append(journal.rejected(record, refusal, self.record_bytes_kept))
-        self.count(record, refusal.code)
 
-    def refuse(self, record: Received, code: RejectionCode, message: str, errors: Sequence[FieldError] = ()) -> None:
-        """Journal a good command as refused by the state that it met."""
-        command = command_of(record)
-        self.reject(
-            record,
-            journal.Rejection(
-                code=code,
-                message=message,
-                errors=[error._asdict() for error in errors],
-                command_id=command.id,
-                command_source=command.source,
-                command_type=qualified(command.type),
-                correlationid=command.correlationid,
-                traceparent=command.traceparent,
-            ),
-        )
+class Handler(NamedTuple, Generic[DataT]):
+    """How the commands of one type are decided, whose data is `data`."""
 
-
-def command_of(record: Received) -> Command:
-    """The command of a record that was decoded as one."""
-    assert isinstance(record.what, Command)
-    return record.what
-
-
-def data_of(record: Received, model: type[T]) -> T:
-    """The command's data, of the type that its name says."""
-    data = command_of(record).data
-    assert isinstance(data, model)
-    return data
+    data: type[DataT]
+    decide: Callable[[Context, list[ReceivedCommand[DataT]]], Awaitable[None]]
+    subject: Callable[[DataT], str]
+    """What a command is about; those about the same are decided one after the other."""
+    is_of_segments: bool = False
+    """Their subjects are segments, not users, and they go before all others of their batch."""
+    is_exclusive: bool = False
+    """They end users or segments, so no other transaction may join such meanwhile."""
 
 
 def unknown_user(user_id: str) -> tuple[str, list[FieldError]]:

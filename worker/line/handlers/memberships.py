@@ -4,19 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal, NamedTuple
 
 from schemas.commands import Change
 from schemas.rejections import FieldError, RejectionCode
 from worker.journal import rows as journal
-from worker.line.batch import Received
-from worker.line.handlers.context import Context, command_of, unknown_user
+from worker.line.batch import ReceivedCommand
+from worker.line.handlers.context import Context, unknown_user
 from worker.line.handlers.users import register
 
+
+class Effect(NamedTuple):
+    """What an item of a command did to the membership that it names."""
+
+    listed_as: Literal["entered", "exited", "renewed", "unchanged"]
+    """The list of the event `membership.changed` that names the segment."""
+    follows_expiry: bool = False
+    """The membership was over by its own time and nobody had journaled that: its end is journaled first."""
+
+
+EFFECTS: dict[str, Effect] = {
+    "e": Effect("entered"),
+    "E": Effect("entered", follows_expiry=True),
+    "r": Effect("renewed"),
+    "x": Effect("exited"),
+    "u": Effect("unchanged"),
+    "U": Effect("unchanged", follows_expiry=True),
+}
+"""The letters by which memberships_change.sql says what each item did: one string costs less than an array."""
+ENTERED = "e"
 UNKNOWN_USER, UNKNOWN_SEGMENT = "?", "!"
-"""Letters of memberships_change.sql for items that could not be decided."""
+"""Its letters for items that could not be decided."""
 
 
-async def change_memberships(context: Context, records: list[Received]) -> None:
+async def change_memberships(context: Context, records: list[ReceivedCommand[Change]]) -> None:
     """Add and remove, all of a command or nothing."""
     users: list[str] = []
     segments: list[str] = []
@@ -24,7 +45,7 @@ async def change_memberships(context: Context, records: list[Received]) -> None:
     included: list[bool] = []
     expires: list[datetime | None] = []
     for number, record in enumerate(records):
-        data: Change = record.what.data  # type: ignore[union-attr, assignment]
+        data = record.what.data
         for segment, expires_at in data.add:
             users.append(data.user_id)
             segments.append(segment)
@@ -44,7 +65,7 @@ async def change_memberships(context: Context, records: list[Received]) -> None:
     )
     begin = 0
     for record in records:
-        data = record.what.data  # type: ignore[union-attr, assignment]
+        data = record.what.data
         end = begin + len(data.add) + len(data.remove)
         _change_outcome(context, record, effects[begin:end], keys[begin:end], expires[begin:end])
         begin = end
@@ -59,41 +80,46 @@ async def _admit(context: Context, users: Sequence[str], segments: Sequence[str]
 
 
 def _change_outcome(
-    context: Context, record: Received, effects: str, keys: Sequence[int], expires: Sequence[datetime | None]
+    context: Context,
+    record: ReceivedCommand[Change],
+    letters: str,
+    keys: Sequence[int],
+    expires: Sequence[datetime | None],
 ) -> None:
-    command = command_of(record)
-    user_id: str = command.data.user_id  # type: ignore[union-attr]
-    if effects == "e":  # one segment entered, the most frequent case
+    command = record.what
+    user_id = command.data.user_id
+    if letters == ENTERED:  # one segment entered, the most frequent case
         context.rows.append(journal.changed(command, user_id, "command", entered=keys, expires_at=expires))
         context.count(record, "applied")
         return
-    if UNKNOWN_USER in effects or UNKNOWN_SEGMENT in effects or None in keys:
-        _refuse_change(context, record, effects, keys)
+    if UNKNOWN_USER in letters or UNKNOWN_SEGMENT in letters or None in keys:
+        _refuse_change(context, record, letters, keys)
         return
-    lapsed = [key for effect, key in zip(effects, keys, strict=True) if effect in "EU"]
+    items = [(EFFECTS[letter], key, until) for letter, key, until in zip(letters, keys, expires, strict=True)]
+    lapsed = [key for effect, key, _ in items if effect.follows_expiry]
     if lapsed:
         context.rows.append(journal.changed(None, user_id, "expiry", exited=lapsed))
 
-    def those(kinds: str) -> list[int]:
-        return [key for effect, key in zip(effects, keys, strict=True) if effect in kinds]
+    def those(name: str) -> list[int]:
+        return [key for effect, key, _ in items if effect.listed_as == name]
 
-    until = [t for kinds in ("eE", "r") for effect, t in zip(effects, expires, strict=True) if effect in kinds]
     row = journal.changed(
         command,
         user_id,
         "command",
-        entered=those("eE"),
-        exited=those("x"),
-        renewed=those("r"),
-        unchanged=those("uU"),
-        expires_at=until,
+        entered=those("entered"),
+        exited=those("exited"),
+        renewed=those("renewed"),
+        unchanged=those("unchanged"),
+        expires_at=[t for name in ("entered", "renewed") for effect, _, t in items if effect.listed_as == name],
     )
     context.rows.append(row)
-    context.count(record, "unchanged" if set(effects) <= {"u", "U"} else "applied")
+    is_unchanged = all(effect.listed_as == "unchanged" for effect, _, _ in items)
+    context.count(record, "unchanged" if is_unchanged else "applied")
 
 
-def _refuse_change(context: Context, record: Received, effects: str, keys: Sequence[int | None]) -> None:
-    data: Change = record.what.data  # type: ignore[union-attr, assignment]
+def _refuse_change(context: Context, record: ReceivedCommand[Change], letters: str, keys: Sequence[int | None]) -> None:
+    data = record.what.data
     paths = [(f"data.add[{i}]", item[0]) for i, item in enumerate(data.add)]
     paths += [(f"data.remove[{i}]", segment) for i, segment in enumerate(data.remove)]
     missing = [
@@ -101,7 +127,7 @@ def _refuse_change(context: Context, record: Received, effects: str, keys: Seque
         for (path, segment), key in zip(paths, keys, strict=True)
         if key is None
     ]
-    if UNKNOWN_USER in effects and not context.register_unknown_users:
+    if UNKNOWN_USER in letters and not context.register_unknown_users:
         message, errors = unknown_user(data.user_id)
         context.refuse(record, RejectionCode.USER_NOT_FOUND, message, [*errors, *missing])
         return

@@ -7,18 +7,18 @@ from datetime import UTC, date, datetime
 from schemas.commands import ReportRequest
 from schemas.failures import RequestFailure, journal_dropped
 from worker.journal import rows as journal
-from worker.line.batch import Received
-from worker.line.handlers.context import Context, command_of, data_of
+from worker.line.batch import ReceivedCommand
+from worker.line.handlers.context import Context
 
 
-async def request_reports(context: Context, records: list[Received]) -> None:
+async def request_reports(context: Context, records: list[ReceivedCommand[ReportRequest]]) -> None:
     """Queue the months of which the journal tells."""
     known = await context.session.row("report_months")
     this_month = context.now.astimezone(UTC).date().replace(day=1)
     begins = month_of(known["begins"]) if known["begins"] else this_month
     queued: list[tuple[date, str, str, str | None, str | None]] = []
     for record in records:
-        command, data = command_of(record), data_of(record, ReportRequest)
+        command, data = record.what, record.what.data
         month = date(data.year, data.month, 1)
         failure = _failure(month, begins, this_month, known["dropped"])
         if failure is None:

@@ -9,14 +9,14 @@ import orjson
 from schemas.commands import SegmentCreate, SegmentDelete, SegmentUpdate
 from schemas.rejections import FieldError, RejectionCode
 from worker.journal import rows as journal
-from worker.line.batch import Received
-from worker.line.handlers.context import Context, command_of, data_of
+from worker.line.batch import ReceivedCommand
+from worker.line.handlers.context import Context
 from worker.postgres.session import Record
 
 
-async def create_segments(context: Context, records: list[Received]) -> None:
+async def create_segments(context: Context, records: list[ReceivedCommand[SegmentCreate]]) -> None:
     """Make segments; a percent begins its rollout."""
-    data = [data_of(record, SegmentCreate) for record in records]
+    data = [record.what.data for record in records]
     rows = await context.session.fetch(
         "segments_create",
         [item.segment for item in data],
@@ -32,9 +32,9 @@ async def create_segments(context: Context, records: list[Received]) -> None:
     await _begin_rollouts(context, rows, {item.segment: "release" for item in data if item.percent is not None})
 
 
-async def update_segments(context: Context, records: list[Received]) -> None:
+async def update_segments(context: Context, records: list[ReceivedCommand[SegmentUpdate]]) -> None:
     """Change segments; a new percent begins its rollout anew."""
-    data = [data_of(record, SegmentUpdate) for record in records]
+    data = [record.what.data for record in records]
     rows = await context.session.fetch(
         "segments_update",
         [item.segment for item in data],
@@ -63,16 +63,16 @@ async def _begin_rollouts(context: Context, rows: Sequence[Record], policies: di
         )
 
 
-async def delete_segments(context: Context, records: list[Received]) -> None:
+async def delete_segments(context: Context, records: list[ReceivedCommand[SegmentDelete]]) -> None:
     """Delete segments; their memberships are ended by a job."""
-    names = [data_of(record, SegmentDelete).segment for record in records]
+    names = [record.what.data.segment for record in records]
     rows = await context.session.fetch("segments_delete", names, context.now)
     _segment_outcomes(context, records, rows, "segment.deleted", RejectionCode.SEGMENT_NOT_FOUND, "does not exist")
 
 
 def _segment_outcomes(
     context: Context,
-    records: list[Received],
+    records: Sequence[ReceivedCommand[SegmentCreate | SegmentUpdate | SegmentDelete]],
     rows: Sequence[Record],
     event_type: str,
     refusal: RejectionCode,
@@ -81,10 +81,10 @@ def _segment_outcomes(
     """An event for each segment that came back from the statement, a rejection for each that did not."""
     found = {row["segment"]: row for row in rows}
     for record in records:
-        command = command_of(record)
-        row = found.get(command.data.segment)  # type: ignore[union-attr]
+        command = record.what
+        row = found.get(command.data.segment)
         if row is None:
-            message = f"Segment {command.data.segment!r} {reason}."  # type: ignore[union-attr]
+            message = f"Segment {command.data.segment!r} {reason}."
             context.refuse(record, refusal, message, [FieldError("data.segment", reason)])
             continue
         context.rows.append(journal.segment_event(command, event_type, row["segment_key"], _segment_data(row)))

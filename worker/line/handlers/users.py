@@ -7,22 +7,17 @@ from collections.abc import Sequence
 from schemas.commands import UserForget, UserRegister
 from schemas.rejections import RejectionCode
 from worker.journal import rows as journal
-from worker.line.batch import Received
-from worker.line.handlers.context import (
-    Context,
-    command_of,
-    data_of,
-    unknown_user,
-)
+from worker.line.batch import ReceivedCommand
+from worker.line.handlers.context import Context, unknown_user
 
 
-async def register_users(context: Context, records: list[Received]) -> None:
+async def register_users(context: Context, records: list[ReceivedCommand[UserRegister]]) -> None:
     """Make users known, and put them where they fall in."""
-    users = [data_of(record, UserRegister).user_id for record in records]
+    users = [record.what.data.user_id for record in records]
     entered = await register(context, users)
     for record, user_id in zip(records, users, strict=True):
         keys = entered.get(user_id, ())
-        context.rows.append(journal.changed(command_of(record), user_id, "user_registered", entered=keys))
+        context.rows.append(journal.changed(record.what, user_id, "user_registered", entered=keys))
         context.count(record, "applied")
 
 
@@ -32,9 +27,9 @@ async def register(context: Context, users: Sequence[str]) -> dict[str, list[int
     return {row["user_id"]: row["entered"] for row in rows}
 
 
-async def forget_users(context: Context, records: list[Received]) -> None:
+async def forget_users(context: Context, records: list[ReceivedCommand[UserForget]]) -> None:
     """Remove users with all they had."""
-    users = [data_of(record, UserForget).user_id for record in records]
+    users = [record.what.data.user_id for record in records]
     ended: dict[str, tuple[list[int], list[int]]] = {}
     for row in await context.session.fetch("users_forget", users, context.now):
         exited, lapsed = ended.setdefault(row["user_id"], ([], []))
@@ -47,5 +42,5 @@ async def forget_users(context: Context, records: list[Received]) -> None:
         exited, lapsed = ended[user_id]
         if lapsed:
             context.rows.append(journal.changed(None, user_id, "expiry", exited=lapsed))
-        context.rows.append(journal.changed(command_of(record), user_id, "user_forgotten", exited=exited))
+        context.rows.append(journal.changed(record.what, user_id, "user_forgotten", exited=exited))
         context.count(record, "applied")
