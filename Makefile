@@ -56,6 +56,7 @@ format: $(STAMP) ## format the code and mend what the linter can
 generate: $(STAMP) ## write the generated documents again
 	@$(BIN)/python -m schemas.export
 	@$(BIN)/segmentation settings --markdown > docs/settings.md
+	@$(BIN)/segmentation settings --env > .env.example
 
 lock: $(STAMP) ## resolve the requirements anew
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url pyproject.toml -o requirements/run.txt --custom-compile-command "make lock"

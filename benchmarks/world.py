@@ -104,7 +104,7 @@ class World:
             for field in settings.model_fields_set - {"database_url"}
         }
         environment[f"{ENV_PREFIX}DATABASE_URL"] = settings.database_url.get_secret_value()
-        environment[f"{ENV_PREFIX}LOG_LEVEL"] = "warning"
+        environment |= {f"{ENV_PREFIX}LOG_LEVEL": "warning", f"{ENV_PREFIX}ENV_FILE": ""}
         log = self.folder / f"{name}-{uuid4().hex[:4]}.log"
         return await self.guard.start(
             Command(name, [sys.executable, *arguments], log, Path.cwd(), signal.SIGKILL, environment=environment)

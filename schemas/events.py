@@ -112,7 +112,8 @@ class ReportPublished(EventData):
 
     year: Year
     month: Month
-    link: str
+    link: str = Field(description="Of the file with all changes.")
+    page_link: str | None = Field(None, description="Of the page that sums them up; absent from older versions.")
     rows: Count
     bytes: Count
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the file, in hexadecimal.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +22,8 @@ from worker.postgres import migrations
 from worker.settings import Settings
 
 TEMPLATE = "segmentation_template"
+
+os.environ["SEGMENTATION_ENV_FILE"] = ""  # what a developer has in `.env` is not for the tests
 
 # the log of a worker in this process goes to standard error, where the command line's results do not go
 structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr), cache_logger_on_first_use=False)

@@ -18,11 +18,14 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker.env_file import ENCODING, env_file
 from worker.errors import ConfigurationError
+from worker.setting_forms import FilePath, HttpUrl, UserAddress, report_storage
 
 ENV_PREFIX = "SEGMENTATION_"
 TRANSACTION_SECONDS_MAX = 60
 """Time after which Kafka ends the relay's open transaction, s."""
+EMPTY_HAS_A_MEANING = frozenset({"http_address"})
 
 
 def _duration(value: object) -> object:
@@ -63,7 +66,7 @@ class Settings(BaseSettings):
     """All settings; each field's description states its meaning and unit."""
 
     model_config = SettingsConfigDict(
-        arbitrary_types_allowed=True, env_prefix=ENV_PREFIX, frozen=True, extra="ignore", env_ignore_empty=True
+        arbitrary_types_allowed=True, env_prefix=ENV_PREFIX, frozen=True, extra="ignore", env_file_encoding=ENCODING
     )
 
     topic_prefix: str = Field("segmentation", description="first part of every topic's name")
@@ -76,9 +79,9 @@ class Settings(BaseSettings):
     )
     kafka_sasl_username: str | None = Field(None, description="for the two SASL protocols")
     kafka_sasl_password: SecretStr | None = Field(None, description="for the two SASL protocols; never logged")
-    kafka_ssl_cafile: str | None = Field(None, description="path of the certificate authority's PEM file")
-    kafka_ssl_certfile: str | None = Field(None, description="path of the client certificate's PEM file")
-    kafka_ssl_keyfile: str | None = Field(None, description="path of the client key's PEM file")
+    kafka_ssl_cafile: FilePath | None = Field(None, description="path of the certificate authority's PEM file")
+    kafka_ssl_certfile: FilePath | None = Field(None, description="path of the client certificate's PEM file")
+    kafka_ssl_keyfile: FilePath | None = Field(None, description="path of the client key's PEM file")
     database_url: SecretStr = Field(
         SecretStr("postgresql://localhost/segmentation"),
         description="PostgreSQL: a URL or `key=value` pairs as libpq takes them; never logged",
@@ -98,7 +101,8 @@ class Settings(BaseSettings):
     record_bytes_max: int = Field(262_144, ge=1_024, description="largest command record, bytes")
     report_storage: str = Field(
         "directory:reports",
-        description="where reports are kept: `directory:PATH`, or `drive:FOLDER_ID` for a folder on Google Drive",
+        description="where reports are kept: `directory:PATH`, or `drive:FOLDER_ID` for a folder on Google Drive "
+        "(the folder's address in the browser will do as well)",
     )
     report_day: int = Field(1, ge=1, le=28, description="day of the month on which the month before is reported, UTC")
     report_hour: int = Field(0, ge=0, le=23, description="hour of that day, UTC")
@@ -109,13 +113,13 @@ class Settings(BaseSettings):
         le=64 * 1024 * 1024,
         description="size from which a report is compressed (gzip); held in memory until it is known, bytes",
     )
-    google_credentials_file: str | None = Field(
+    google_credentials_file: FilePath | None = Field(
         None, description="path of a service account's or an authorised user's JSON file, for `drive:`"
     )
-    google_subject: str | None = Field(
+    google_subject: UserAddress | None = Field(
         None, description="user in whose name the service account works (domain-wide delegation); none: its own"
     )
-    google_api_endpoint: str | None = Field(None, description="another address than Google's, for tests")
+    google_api_endpoint: HttpUrl | None = Field(None, description="another address than Google's, for tests")
     http_address: str = Field("127.0.0.1:8080", description="where /livez, /readyz and /metrics answer; empty: nowhere")
 
     apply_connections: int = Field(2, ge=1, le=32, description="database connections that apply batches side by side")
@@ -154,6 +158,12 @@ class Settings(BaseSettings):
         "auto", description="auto: console on a terminal, JSON lines elsewhere"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_default(cls, values: dict[str, object]) -> dict[str, object]:
+        """An empty variable counts as one that is not set, but for those where empty has a meaning."""
+        return {name: value for name, value in values.items() if value != "" or name in EMPTY_HAS_A_MEANING}
+
     @field_validator("topic_prefix")
     @classmethod
     def _prefix(cls, value: str) -> str:
@@ -172,17 +182,7 @@ class Settings(BaseSettings):
     @field_validator("report_storage")
     @classmethod
     def _storage(cls, value: str) -> str:
-        kind, _, place = value.partition(":")
-        if kind not in ("directory", "drive") or not place:
-            raise ValueError("must be directory:PATH or drive:FOLDER_ID")
-        return value
-
-    @field_validator("google_api_endpoint")
-    @classmethod
-    def _endpoint(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("must be a URL such as http://127.0.0.1:8000")
-        return value
+        return report_storage(value)
 
     @field_validator("database_url")
     @classmethod
@@ -230,9 +230,12 @@ class Settings(BaseSettings):
 
 
 def load(**overrides: object) -> Settings:
-    """The settings of this process's environment; raises ConfigurationError that names each wrong variable."""
+    """The settings of the environment, and of the file `.env` for what the environment does not set.
+
+    Raises ConfigurationError that names each wrong variable.
+    """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**{"_env_file": env_file()} | overrides)  # type: ignore[arg-type]  # the model checks them
     except ValidationError as error:
         lines = []
         for item in error.errors(include_url=False, include_input=False):

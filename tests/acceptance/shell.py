@@ -55,7 +55,7 @@ class Shell:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=ROOT,
-            env=inherited | {"COLUMNS": "200"} | self.environment,
+            env=inherited | {"COLUMNS": "200", f"{ENV_PREFIX}ENV_FILE": ""} | self.environment,
             start_new_session=True,
         )
 

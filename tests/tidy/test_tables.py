@@ -15,7 +15,7 @@ from schemas.commands import COMMANDS, Change, names_on
 from schemas.failures import MakingFailure, RequestFailure, StorageFailure
 from schemas.topics import Topic
 from tests.tidy.sources import ROOT
-from worker.cli.settings_page import markdown
+from worker.cli.settings_page import env_file, markdown
 from worker.jobs.leader import Leader
 from worker.journal.relay import Relay
 from worker.line.apply import STRUCTURE_LOCK
@@ -71,6 +71,7 @@ def test_every_setting_is_explained() -> None:
 
 def test_the_settings_page_is_fresh() -> None:
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == markdown()
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == env_file()
 
 
 def test_the_generated_documents_are_fresh() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,49 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(users="any")
     assert settings.deduplication_window == timedelta(hours=12)
     assert (settings.group_id, settings.users, settings.http_address) == ("segmentation", "any", "[::1]:0")
+
+
+def test_an_empty_http_address_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGMENTATION_HTTP_ADDRESS", "")
+    assert load().http_address == ""
+
+
+def test_the_file_env_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For what the environment does not set; also with a byte order mark, comments, quotes, others' names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEGMENTATION_ENV_FILE")
+    assert load().group_id == "segmentation"
+    text = "\ufeff# mine\nSEGMENTATION_GROUP_ID='a b' # so\nexport SEGMENTATION_USERS=any\nPOSTGRES_PASSWORD=x\n"
+    tmp_path.joinpath(".env").write_text(text + "SEGMENTATION_HTTP_ADDRESS=\n", encoding="utf-8")
+    settings = load()
+    assert (settings.group_id, settings.users, settings.http_address) == ("a b", "any", "")
+    monkeypatch.setenv("SEGMENTATION_GROUP_ID", "environment")
+    monkeypatch.setenv("SEGMENTATION_USERS", "")
+    settings = load()
+    assert (settings.group_id, settings.users) == ("environment", "registered")
+    monkeypatch.setenv("SEGMENTATION_ENV_FILE", "")
+    assert load().http_address == "127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"SEGMENTATION_USERS=any\nwhat is this?\n", "mine, line 2: must be NAME=value"),
+        ("SEGMENTATION_USERS=any\n".encode("utf-16"), "is not UTF-8 text"),
+        (b"SEGMENTATION_USERS=all\n", "SEGMENTATION_USERS: "),
+        (None, "can't be read (No such file or directory)"),
+    ],
+    ids=range(4),
+)
+def test_a_wrong_file_env_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    monkeypatch.setenv("SEGMENTATION_ENV_FILE", str(tmp_path / "mine"))
+    if content is not None:
+        tmp_path.joinpath("mine").write_bytes(content)
+    with pytest.raises(ConfigurationError) as raised:
+        load()
+    assert said in str(raised.value)
 
 
 def test_the_contracts_defaults() -> None:

@@ -199,13 +199,14 @@ def preview(
 @app.command(epilog="Example: `SEGMENTATION_USERS=any segmentation settings`")
 def settings(
     markdown: Annotated[bool, typer.Option("--markdown", help="Write docs/settings.md's text.")] = False,
+    env: Annotated[bool, typer.Option("--env", help="Write .env.example's text.")] = False,
 ) -> None:
     """List all settings: variable, value, default, meaning and unit; secrets are masked."""
     from worker.cli import settings_page
 
     with failing():
-        if markdown:
-            write(settings_page.markdown().rstrip("\n"))
+        if markdown or env:
+            write((settings_page.markdown() if markdown else settings_page.env_file()).rstrip("\n"))
         else:
             settings_page.listing()
 

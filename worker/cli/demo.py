@@ -208,6 +208,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         f"{ENV_PREFIX}HTTP_ADDRESS": settings.http_address,
         f"{ENV_PREFIX}REPORT_STORAGE": settings.report_storage,
         f"{ENV_PREFIX}LOG_FORMAT": "json",
+        f"{ENV_PREFIX}ENV_FILE": "",
     }
 
 

@@ -17,6 +17,14 @@ from worker.cli.console import out, plain, show, write
 from worker.settings import ENV_PREFIX, Settings, load
 
 HIDDEN = "***"
+COMPOSE_VARIABLES = (
+    "#POSTGRES_PASSWORD=segmentation",
+    "#POSTGRES_PORT=5432",
+    "#KAFKA_PORT=9092",
+    "#HTTP_PORTS=8080-8179",
+    "#WORKERS=2",
+)
+"""As docker-compose.yml has them; a test compares."""
 
 
 def markdown() -> str:
@@ -24,7 +32,11 @@ def markdown() -> str:
     lines = [
         "# Settings",
         "",
-        "Environment variables, checked at the start. `segmentation settings --markdown` writes this page.",
+        "Environment variables, checked at the start. What the environment does not set is read from the file `.env`",
+        "in the current folder; [`.env.example`](../.env.example) is a start. `SEGMENTATION_ENV_FILE` names another",
+        "file, or none if it is empty. An empty variable counts as one that is not set, but for",
+        "`SEGMENTATION_HTTP_ADDRESS`. In `.env`, `${NAME}` within a value is replaced by another variable.",
+        "`segmentation settings` lists what holds here.",
         "",
         "| variable | default | meaning |",
         "| --- | --- | --- |",
@@ -37,12 +49,30 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
+def env_file() -> str:
+    """`.env.example`: every setting with its default, to be copied to `.env`."""
+    lines = [
+        "# Copy this file to `.env`, and take the # away from what you set. Commands and workers that are started in",
+        "# this folder read it; variables of the environment win. Keep it to yourself where it holds passwords.",
+        "# `segmentation settings --env` writes this text.",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = _text(field.get_default())
+        lines += [
+            "",
+            f"# {field.description}",
+            f"#{ENV_PREFIX}{name.upper()}={shlex.quote(default) if default else ''}",
+        ]
+    lines += ["", "# For `make up` alone: Docker Compose reads this file, too.", *COMPOSE_VARIABLES]
+    return "\n".join(lines) + "\n"
+
+
 def listing() -> None:
     """Print all settings; raises ConfigurationError for a wrong one. To a program, a shell's assignment a line."""
     settings = load()
     if out.is_terminal:
         show(_table(settings))
-        out.print("[bold green]green[/][dim]: set by the environment; secrets are not shown[/]")
+        out.print("[bold green]green[/][dim]: set by the environment or `.env`; secrets are not shown[/]")
         return
     for name in Settings.model_fields:
         write(f"{ENV_PREFIX}{name.upper()}={shlex.quote(_text(getattr(settings, name)))}")

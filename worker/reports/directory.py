@@ -73,12 +73,13 @@ class Directory(Storage):
         try:
             yield
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = error.strerror or type(error).__name__
             raise StorageError(
                 "directory_not_writable",
-                f"{error.filename or self._path}: {reason}. SEGMENTATION_REPORT_STORAGE must name a folder that the "
+                f"The report can't be written: {reason}. SEGMENTATION_REPORT_STORAGE must name a folder that the "
                 "worker may write to, with enough room",
                 is_permanent=False,
+                detail=str(error.filename or self._path),
             ) from error
 
 

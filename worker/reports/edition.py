@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.errors import Unavailable
-from worker.postgres.session import Session
-from worker.reports.failures import ReportError
+from worker.errors import ConfigurationError, Refused, Unavailable
+from worker.postgres.session import DriverError, Session
+from worker.reports.failures import ReportError, refused_by_database
 from worker.reports.months import Month
 from worker.reports.page.process import RenderingFailed, page
 from worker.reports.page.summary import Summary
@@ -66,9 +66,13 @@ class EditionMaker:
         try:
             return await self._make(places)
         except Unavailable as error:
-            raise ReportError("database_unavailable", f"{error}. It is tried again.", is_permanent=False) from error
+            message = "PostgreSQL could not be read. It is tried again"
+            raise ReportError("database_unavailable", message, is_permanent=False, detail=str(error)) from error
+        except (Refused, ConfigurationError, DriverError) as error:
+            raise refused_by_database(error) from error
         except RenderingFailed as error:
-            raise ReportError("page_failed", f"The page was not drawn: {error}", is_permanent=False) from error
+            message = "The page was not drawn; the worker's log has the reason. It is tried again"
+            raise ReportError("page_failed", message, is_permanent=False, detail=str(error)) from error
 
     async def _make(self, places: Places) -> Edition:
         made_at, settings = self._clock(), self._settings

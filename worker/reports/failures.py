@@ -12,13 +12,24 @@ MESSAGE_CHARACTERS_MAX = 2_000
 class ReportError(WorkerError):
     """A report could not be made or published; the text says why and what to do.
 
-    `code` is that of `report.failed`. A permanent one fails again until a person has done something; all others are
-    tried again. `link` is there where the document is stored, but not everybody can read it.
+    `code` is that of `report.failed`. `message` is for everybody: subscribers read it in the event, so it names
+    settings, not what they are set to. `detail` is for the operator's log and `doctor` alone: a path, an address, what
+    the other side said. A permanent error fails again until a person has done something; all others are tried again.
+    `link` is there where the document is stored, but not everybody can read it.
     """
 
-    def __init__(self, code: FailureCode, message: str, *, is_permanent: bool, link: str | None = None) -> None:
-        super().__init__(_storable(message))
+    def __init__(
+        self, code: FailureCode, message: str, *, is_permanent: bool, detail: str | None = None, link: str | None = None
+    ) -> None:
+        self.message, self.detail = _storable(message), _storable(detail or "")
+        super().__init__(f"{self.message} ({self.detail})" if self.detail else self.message)
         self.code, self.is_permanent, self.link = code, is_permanent, link
+
+
+def refused_by_database(error: Exception) -> ReportError:
+    """For what PostgreSQL refuses: a right that is missing, a table that is another one, a value. Tried again."""
+    message = "PostgreSQL refused to read or note the report; the worker's log has the reason. It is tried again"
+    return ReportError("failed", message, is_permanent=False, detail=str(error) or type(error).__name__)
 
 
 def _storable(text: str) -> str:

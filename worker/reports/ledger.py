@@ -10,6 +10,7 @@ from typing import Any
 
 from worker.journal import rows as journal
 from worker.postgres.session import Record, Session
+from worker.reports.discretion import Discretion
 from worker.reports.edition import Edition, Places
 from worker.reports.failures import ReportError
 from worker.reports.months import Month
@@ -38,8 +39,11 @@ class Attempt:
 class Ledger:
     """Begins attempts and notes how they end. `delay` is from a month's end to its report."""
 
-    def __init__(self, clock: journal.Clock, delay: timedelta, retry_seconds_min: float) -> None:
+    def __init__(
+        self, clock: journal.Clock, delay: timedelta, retry_seconds_min: float, discretion: Discretion
+    ) -> None:
         self._clock, self._delay, self._retry_seconds_min = clock, delay, retry_seconds_min
+        self._discretion = discretion
 
     def due_after(self, now: datetime) -> datetime:
         """When the next month's end brings a report."""
@@ -73,6 +77,7 @@ class Ledger:
             "year": month.year,
             "month": month.month,
             "link": edition.link,
+            "page_link": edition.page_link,
             "rows": edition.rows,
             "bytes": edition.bytes,
             "sha256": edition.sha256,
@@ -99,18 +104,19 @@ class Ledger:
         """Who has asked is told each reason once; returns when it is tried again, None for not by itself."""
         now = self._clock()
         retry_at = None if error.is_permanent else now + await self._pause(session, month)
-        detail = {"year": month.year, "month": month.month, "code": error.code, "message": str(error)}
+        message = self._discretion.of(error.message)
+        detail = {"year": month.year, "month": month.month, "code": error.code, "message": message}
         async with session.transaction():
             if error.code == "journal_dropped":  # says nothing about the report that was made before
-                to_tell = await session.fetch("report_dropped", month.first_day, now, error.code, str(error))
+                to_tell = await session.fetch("report_dropped", month.first_day, now, error.code, message)
             else:
-                arguments = (now, error.code, str(error), error.is_permanent, retry_at, error.link)
+                arguments = (now, error.code, message, error.is_permanent, retry_at, error.link)
                 to_tell = await session.fetch("report_failed", month.first_day, *arguments)
             if isinstance(error, DocumentLost):
                 await session.fetch("report_forget_document", month.first_day, error.document_id)
             await journal.append(session, _rows("report.failed", detail, to_tell), now)
             next_at = min(self.due_after(now), retry_at) if retry_at else self.due_after(now)
-            await session.fetch("job_finished", JOB, now, 0, str(error), next_at)
+            await session.fetch("job_finished", JOB, now, 0, message, next_at)
         return retry_at
 
     async def _pause(self, session: Session, month: Month) -> timedelta:

@@ -12,16 +12,17 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from worker.errors import Refused
+from worker.errors import ConfigurationError, Refused, Unavailable
 from worker.journal import rows as journal
 from worker.leadership.election import Elected
 from worker.leadership.ticking import ticking
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
-from worker.postgres.session import Database, Session
+from worker.postgres.session import Database, DriverError, Session
+from worker.reports.discretion import Discretion
 from worker.reports.edition import Edition, EditionMaker, Places
-from worker.reports.failures import ReportError
+from worker.reports.failures import ReportError, refused_by_database
 from worker.reports.ledger import Attempt, Ledger
 from worker.reports.months import Month
 from worker.reports.storage import Storage
@@ -63,7 +64,7 @@ class Reporter(Elected):
         self._reading = database.session("report", self._beat, statement_seconds_max=STATEMENT_SECONDS_MAX)
         self._clock, self._journaled = clock, journaled
         self._delay = timedelta(days=settings.report_day - 1, hours=settings.report_hour)
-        self._ledger = Ledger(clock, self._delay, retry_seconds_min)
+        self._ledger = Ledger(clock, self._delay, retry_seconds_min, Discretion(settings))
         self._look = asyncio.Event()
 
     async def run(self) -> None:
@@ -86,6 +87,8 @@ class Reporter(Elected):
                     await self._take_turn(session)
         except Interrupted:
             log.info("a report is left to the next leader")
+        except (Refused, ConfigurationError, DriverError) as error:  # not even the failure could be noted
+            raise Unavailable(f"the tables of reports can't be used: {error}") from error
         finally:
             metrics.REPORTS_LEAD.set(0)
             metrics.REPORTS_OVERDUE.set(0)
@@ -119,8 +122,8 @@ class Reporter(Elected):
             log.info("report begun", month=str(month), attempt=attempt.number, storage=attempt.storage)
             edition = await self._make(session, attempt)
             await self._ledger.published(session, attempt, edition)
-        except (ReportError, Refused) as error:
-            failure = error if isinstance(error, ReportError) else ReportError("failed", str(error), is_permanent=False)
+        except (ReportError, Refused, ConfigurationError, DriverError) as error:
+            failure = error if isinstance(error, ReportError) else refused_by_database(error)
             retry_at = await self._ledger.failed(session, month, failure)
             metrics.REPORTS.labels("failed").inc()
             log.error("report failed", month=str(month), code=failure.code, error=str(failure), retry_at=str(retry_at))

@@ -192,6 +192,7 @@ async def test_acting_for_a_user_must_be_allowed(local: LocalDrive, top: File) -
         error = await refused(drive)
     assert (error.code, error.is_permanent) == ("delegation_refused", True)
     assert DELEGATE in str(error)
+    assert DELEGATE not in error.message
 
 
 async def test_a_client_that_google_does_not_know(local: LocalDrive, top: File) -> None:
@@ -208,14 +209,16 @@ async def test_a_client_that_google_does_not_know(local: LocalDrive, top: File) 
         (lambda path: path.unlink(), "No such file"),
         (lambda path: path.write_text("SECRET no json"), "not JSON"),
         (lambda path: path.write_bytes(b"\xff\xfeSECRET"), "not JSON"),
+        (lambda path: path.write_text('{"type": {"SECRET": 1}}'), "neither"),
+        (lambda path: path.write_text('{"type": "SECRET"}'), "neither"),
         (lambda path: path.write_text('["SECRET"]'), "no JSON object"),
         (lambda path: path.write_text('{"type": "external_account"}'), "'external_account'"),
-        (lambda path: path.write_text('{"installed": {"client_secret": "SECRET"}}'), "type"),
-        (lambda path: path.write_text('{"type": "service_account", "private_key": "SECRET"}'), "missing fields"),
-        (lambda path: path.write_text('{"type": "authorized_user", "refresh_token": "SECRET"}'), "missing fields"),
-        (lambda path: path.write_text(path.read_text().replace("MII", "SECRET")), "Can't use"),
+        (lambda path: path.write_text('{"installed": {"client_secret": "SECRET"}}'), "OAuth client"),
+        (lambda path: path.write_text('{"type": "service_account", "private_key": "SECRET"}'), "client_email"),
+        (lambda path: path.write_text('{"type": "authorized_user", "refresh_token": "SECRET"}'), "client_secret"),
+        (lambda path: path.write_text(path.read_text().replace("MII", "SECRET")), "a field does not hold"),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 async def test_credentials_must_be_some(
     local: LocalDrive, drive: Drive, change: Callable[[Path], object], why: str
@@ -226,6 +229,13 @@ async def test_credentials_must_be_some(
     assert why in str(error)
     assert "SEGMENTATION_GOOGLE_CREDENTIALS_FILE" in str(error)
     assert "SECRET" not in str(error)
+    assert str(local.credentials_file) not in error.message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+async def test_credentials_may_have_a_byte_order_mark(local: LocalDrive, drive: Drive, encoding: str) -> None:
+    local.credentials_file.write_text(local.credentials_file.read_text(encoding="utf-8"), encoding=encoding)
+    assert len(await drive.reserve(1)) == 1
 
 
 async def test_a_user_acts_for_nobody_else(local: LocalDrive, top: File) -> None:

@@ -12,6 +12,7 @@ from tests.integration.reports.desk import MONTH, Desk, at_work, failed, publish
 from tests.integration.reports.test_reporter import NOON, PERMANENT, Failing
 from worker.errors import Unavailable
 from worker.journal.rows import append, changed
+from worker.observability import metrics
 from worker.postgres.connect import SESSION_SETTINGS
 from worker.postgres.session import Session
 from worker.reports.directory import Directory
@@ -59,8 +60,51 @@ async def test_a_database_that_fails_is_a_failure_like_others(desk: Desk, monkey
     async with at_work(desk.reporter()):
         events = await desk.until(published(1))
     assert [(event["month"], event.get("code")) for event in events] == [(2, "database_unavailable"), (3, None)]
-    assert "no space left" in events[0]["message"]
+    assert "no space left" not in events[0]["message"], "it may hold addresses"
     assert (await desk.report(Month(2025, 2)))["retry_at"] is not None
+
+
+async def test_what_the_database_refuses_is_tried_again(desk: Desk) -> None:
+    """A right that is missing, a table that another program has changed: said, and no end of the worker."""
+    await desk.journal(NOON, "u")
+    await desk.sql.execute("alter table journal rename to elsewhere")
+    async with at_work(desk.reporter()) as (task,):
+        (event,) = await desk.until(failed(1))
+        await desk.sql.execute("alter table elsewhere rename to journal")
+        await desk.until(published(1))
+        assert not task.done()
+    assert event["code"] == "failed"
+    assert "elsewhere" not in event["message"]
+
+
+async def test_a_failure_that_can_not_even_be_noted_ends_nothing(desk: Desk) -> None:
+    await desk.journal(NOON, "u")
+    await desk.sql.execute("alter table report_attempts rename to elsewhere")
+    reporter = desk.reporter()
+    async with at_work(reporter) as (task,):
+        before = metrics.RETRIES.labels("reports")._value.get()
+        async with asyncio.timeout(30):
+            while metrics.RETRIES.labels("reports")._value.get() == before:
+                await asyncio.sleep(0.02)
+        await desk.sql.execute("alter table elsewhere rename to report_attempts")
+        await desk.until(published(1))
+        assert not task.done()
+
+
+async def test_what_settings_hold_stays_out_of_events(desk: Desk) -> None:
+    """Whatever a message should say one day."""
+    secret = "/run/secrets/the-key.json"
+    desk.settings = desk.settings.model_copy(update={"google_credentials_file": secret})
+    url = desk.settings.database_url.get_secret_value()
+    await desk.journal(NOON, "u")
+    error = StorageError("refused", f"can't use {secret} with {url}", is_permanent=True, detail=secret)
+    async with at_work(desk.reporter(Failing(str(desk.folder), error))):
+        (event,) = await desk.until(failed(1))
+    expected = "can't use SEGMENTATION_GOOGLE_CREDENTIALS_FILE with SEGMENTATION_DATABASE_URL"
+    row = await desk.report()
+    attempt = await desk.sql.fetchval("select error from report_attempts")
+    job = await desk.sql.fetchval("select last_error from job_runs where job = 'reports'")
+    assert [event["message"], row["error"], attempt, job] == [expected] * 4
 
 
 async def test_ever_so_many_failures_end_nothing(desk: Desk) -> None:
@@ -155,10 +199,10 @@ async def test_back_in_an_old_storage_the_old_document_is_used(desk: Desk) -> No
 async def test_any_text_can_be_a_message(desk: Desk) -> None:
     await desk.journal(NOON, "u")
     error = StorageError("refused", "a\0b \udcff " + "x" * 5_000, is_permanent=True)
-    assert len(str(error)) == MESSAGE_CHARACTERS_MAX
+    assert len(error.message) == MESSAGE_CHARACTERS_MAX
     async with at_work(desk.reporter(Failing(str(desk.folder), error))):
         (event,) = await desk.until(failed(1))
-    assert event["message"] == str(error)
+    assert event["message"] == error.message
 
 
 def test_a_failure_is_told_as_it_is() -> None:

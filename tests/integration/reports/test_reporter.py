@@ -283,3 +283,4 @@ async def test_a_folder_that_can_not_be_written_is_said(desk: Desk) -> None:
         (event,) = await desk.until(failed(1))
     assert event["code"] == "directory_not_writable"
     assert "SEGMENTATION_REPORT_STORAGE" in event["message"]
+    assert str(desk.folder.parent) not in event["message"]

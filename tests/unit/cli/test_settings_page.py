@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -26,6 +27,16 @@ def test_the_page_has_a_row_for_each_setting() -> None:
     rows = [line.split("|") for line in settings_page.markdown().splitlines() if line.startswith("| `")]
     assert [row[1].strip(" `") for row in rows] == [ENV_PREFIX + name.upper() for name in Settings.model_fields]
     assert all(len(row) == 5 and row[2].strip() and len(row[3].strip()) > 10 for row in rows)
+
+
+def test_the_example_of_a_file_env_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With every # taken away it sets each setting to its default."""
+    example = [line.removeprefix("#") for line in settings_page.env_file().splitlines() if line.startswith("#SEGM")]
+    assert [line.partition("=")[0] for line in example] == [ENV_PREFIX + name.upper() for name in Settings.model_fields]
+    before = load()
+    tmp_path.joinpath("all").write_text("\n".join(example), encoding="utf-8")
+    monkeypatch.setenv("SEGMENTATION_ENV_FILE", str(tmp_path / "all"))
+    assert load() == before
 
 
 def test_the_page_does_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,14 +26,19 @@ from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 from googleapiclient.discovery import build_from_document
 from googleapiclient.discovery_cache import get_static_doc
+from googleapiclient.errors import Error as ClientError
 from googleapiclient.errors import HttpError
 from googleapiclient.http import MediaUpload
 
 from worker.errors import WorkerError
 from worker.reports.drive.credentials import (
+    AUTHORISED_USER_FIELDS,
     SCOPE,
+    SERVICE_ACCOUNT_FIELDS,
+    missing,
     read,
     refused,
+    unknown_kind,
     unusable,
 )
 from worker.reports.drive.window import Window
@@ -56,7 +61,11 @@ class Refusal(WorkerError):
 
 
 class Unreachable(WorkerError):
-    """No answer came; the request may have been carried out."""
+    """No answer came; the request may have been carried out. `detail` is for the log alone: it may hold addresses."""
+
+    def __init__(self, message: str, detail: str | None = None) -> None:
+        super().__init__(f"{message}: {detail}" if detail else message)
+        self.message, self.detail = message, detail
 
 
 class Answer(dict[str, Any]):
@@ -135,9 +144,13 @@ class Client:
         except (OSError, http.client.HTTPException, httplib2.HttpLib2Error, auth_errors.TransportError) as error:
             # httplib2 keeps a connection that broke in mid-request, and would use it for the next one
             self._http.close()
-            raise Unreachable(f"Drive did not answer: {str(error) or type(error).__name__}") from error
+            raise Unreachable("Drive did not answer", str(error) or type(error).__name__) from error
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise Unreachable("Drive's answer is not JSON") from error
+        except (ClientError, auth_errors.GoogleAuthError) as error:
+            raise Unreachable(
+                "Google's client could not finish the request", f"{type(error).__name__}: {error}"
+            ) from error
 
     def _connect(self) -> Any:
         document = get_static_doc("drive", "v3")
@@ -168,16 +181,17 @@ class Client:
                 self.account = info.get("account") or self.account
                 own_endpoint = self._api_endpoint and info.get("token_uri")
                 return user.with_token_uri(own_endpoint) if own_endpoint else user
-        except (ValueError, TypeError, auth_errors.GoogleAuthError) as error:
-            raise unusable(self._credentials_file, str(error)) from None
-        raise unusable(self._credentials_file, f'its "type" is {kind!r}, not service_account or authorized_user')
+        except (ValueError, TypeError, auth_errors.GoogleAuthError):  # their text may quote what stands in the file
+            fields = SERVICE_ACCOUNT_FIELDS if kind == "service_account" else AUTHORISED_USER_FIELDS
+            raise unusable(self._credentials_file, missing(info, fields)) from None
+        raise unknown_kind(self._credentials_file, info)
 
     def _token_refused(self, error: auth_errors.RefreshError) -> WorkerError:
         said = str(error.args[0]) if error.args else "nothing"
         answer = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], dict) else {}
         code = answer.get("error")
         if error.retryable or not isinstance(code, str):  # a refusal has a code; all else is the weather
-            return Unreachable(f"Google's token endpoint has a problem of its own: {said}")
+            return Unreachable("Google's token endpoint has a problem of its own", said)
         return refused(self._credentials_file, self.account, self._subject, code, said)
 
     def _cut(self) -> None:

@@ -119,6 +119,6 @@ def explained(status: int, reason: str, detail: str) -> StorageError:
 def not_public(error: StorageError, link: str) -> StorageError:
     """What a refusal to share means for a document that is stored; one that passes stays one that passes."""
     if not error.is_permanent:
-        return StorageError(error.code, str(error), is_permanent=False, link=link)
+        return StorageError(error.code, error.message, is_permanent=False, detail=error.detail, link=link)
     advice = "" if error.code == NOT_PUBLIC else f"{_NO_RIGHT_TO_SHARE}. "
-    return StorageError(NOT_PUBLIC, f"{advice}{error}", is_permanent=True, link=link)
+    return StorageError(NOT_PUBLIC, f"{advice}{error.message}", is_permanent=True, detail=error.detail, link=link)

@@ -101,7 +101,7 @@ def translated(error: Refusal | Unreachable) -> StorageError:
     """As what the storage raises."""
     if isinstance(error, Refusal):
         return explained(error.status, error.reason, error.detail)
-    return StorageError(DRIVE_UNAVAILABLE, str(error), is_permanent=False)
+    return StorageError(DRIVE_UNAVAILABLE, error.message, is_permanent=False, detail=error.detail)
 
 
 def status_of(error: StorageError) -> int | None:
