@@ -23,6 +23,7 @@ class Discretion:
 
     def __init__(self, settings: Settings) -> None:
         self._names = dict[str, str]()
+        self._secrets = dict[str, str]()
         for name, field in type(settings).model_fields.items():
             value = getattr(settings, name)
             is_free_text = isinstance(value, (str, SecretStr)) and get_origin(field.annotation) is not Literal
@@ -30,12 +31,30 @@ class Discretion:
                 continue
             for part in _parts(value):
                 self._names.setdefault(part, ENV_PREFIX + name.upper())
+            if isinstance(value, SecretStr):
+                self._secrets |= dict.fromkeys(_passwords(value.get_secret_value()), ENV_PREFIX + name.upper())
 
     def of(self, text: str) -> str:
-        """The text without them; the longest first, as one may be a part of another."""
-        for value in sorted(self._names, key=len, reverse=True):
-            text = text.replace(value, self._names[value])
-        return text
+        """The text for everybody."""
+        return _replaced(text, self._names)
+
+    def for_log(self, text: str) -> str:
+        """The text for the operator, who may know addresses and paths, but whose log is no place for passwords."""
+        return _replaced(text, self._secrets)
+
+
+def _replaced(text: str, names: dict[str, str]) -> str:
+    """The longest first, as one may be a part of another."""
+    for value in sorted(names, key=len, reverse=True):
+        text = text.replace(value, names[value])
+    return text
+
+
+def _passwords(secret: str) -> set[str]:
+    """All of it, and of a URL its password."""
+    credentials = secret.partition("://")[2].rpartition("@")[0]
+    password = credentials.partition(":")[2]
+    return {part for part in (secret, password, unquote(password)) if len(part) >= CHARACTERS_MIN}
 
 
 def _parts(value: str | SecretStr) -> set[str]:

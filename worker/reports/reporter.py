@@ -64,7 +64,8 @@ class Reporter(Elected):
         self._reading = database.session("report", self._beat, statement_seconds_max=STATEMENT_SECONDS_MAX)
         self._clock, self._journaled = clock, journaled
         self._delay = timedelta(days=settings.report_day - 1, hours=settings.report_hour)
-        self._ledger = Ledger(clock, self._delay, retry_seconds_min, Discretion(settings))
+        self._discretion = Discretion(settings)
+        self._ledger = Ledger(clock, self._delay, retry_seconds_min, self._discretion)
         self._look = asyncio.Event()
 
     async def run(self) -> None:
@@ -126,7 +127,8 @@ class Reporter(Elected):
             failure = error if isinstance(error, ReportError) else refused_by_database(error)
             retry_at = await self._ledger.failed(session, month, failure)
             metrics.REPORTS.labels("failed").inc()
-            log.error("report failed", month=str(month), code=failure.code, error=str(failure), retry_at=str(retry_at))
+            said = self._discretion.for_log(str(failure))
+            log.error("report failed", month=str(month), code=failure.code, error=said, retry_at=str(retry_at))
             return
         metrics.REPORTS.labels("published").inc()
         log.info("report published", month=str(month), rows=edition.rows, bytes=edition.bytes, link=edition.link)

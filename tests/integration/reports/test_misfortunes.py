@@ -10,11 +10,11 @@ import pytest
 
 from tests.integration.reports.desk import MONTH, Desk, at_work, failed, published
 from tests.integration.reports.test_reporter import NOON, PERMANENT, Failing
-from worker.errors import Unavailable
+from worker.errors import ConfigurationError, Unavailable
 from worker.journal.rows import append, changed
 from worker.observability import metrics
 from worker.postgres.connect import SESSION_SETTINGS
-from worker.postgres.session import Session
+from worker.postgres.session import DriverError, Session
 from worker.reports.directory import Directory
 from worker.reports.failures import MESSAGE_CHARACTERS_MAX, ReportError
 from worker.reports.ledger import DOUBLINGS_MAX
@@ -64,17 +64,27 @@ async def test_a_database_that_fails_is_a_failure_like_others(desk: Desk, monkey
     assert (await desk.report(Month(2025, 2)))["retry_at"] is not None
 
 
-async def test_what_the_database_refuses_is_tried_again(desk: Desk) -> None:
+@pytest.mark.parametrize("error", [ConfigurationError("no right at h:5432"), DriverError("no right at h:5432")])
+async def test_what_the_database_refuses_is_tried_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     """A right that is missing, a table that another program has changed: said, and no end of the worker."""
     await desk.journal(NOON, "u")
-    await desk.sql.execute("alter table journal rename to elsewhere")
+    refusals = [error]
+
+    async def refused(session: Session, month: Month) -> Totals:
+        if refusals:
+            raise refusals.pop()
+        return await totals(session, month)
+
+    monkeypatch.setattr("worker.reports.rows.totals", refused)
     async with at_work(desk.reporter()) as (task,):
-        (event,) = await desk.until(failed(1))
-        await desk.sql.execute("alter table elsewhere rename to journal")
+        (failure,) = await desk.until(failed(1))
+        desk.now += timedelta(minutes=5)
         await desk.until(published(1))
         assert not task.done()
-    assert event["code"] == "failed"
-    assert "elsewhere" not in event["message"]
+    assert failure["code"] == "failed"
+    assert "h:5432" not in failure["message"]
 
 
 async def test_a_failure_that_can_not_even_be_noted_ends_nothing(desk: Desk) -> None:
@@ -103,7 +113,7 @@ async def test_what_settings_hold_stays_out_of_events(desk: Desk) -> None:
     expected = "can't use SEGMENTATION_GOOGLE_CREDENTIALS_FILE with SEGMENTATION_DATABASE_URL"
     row = await desk.report()
     attempt = await desk.sql.fetchval("select error from report_attempts")
-    job = await desk.sql.fetchval("select last_error from job_runs where job = 'reports'")
+    job = await desk.sql.fetchval("select error from job_runs where job = 'reports'")
     assert [event["message"], row["error"], attempt, job] == [expected] * 4
 
 

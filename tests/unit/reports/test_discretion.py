@@ -36,3 +36,10 @@ def test_a_part_is_not_told_either(part: str) -> None:
 def test_all_else_stays() -> None:
     text = "the folder 1AbC of drive is full; info: ask any registered user, PLAIN or not"
     assert _discretion(google_credentials_file="k", google_subject="b@x").of(text) == text
+
+
+def test_the_log_may_hold_addresses_but_no_password() -> None:
+    said = _discretion(**VALUES).for_log(f"{VALUES['database_url']} db.internal:5433 p@ssword /run/secrets/google.json")
+    assert "ssword" not in said
+    assert "db.internal:5433" in said
+    assert "/run/secrets/google.json" in said
