@@ -31,16 +31,7 @@ from googleapiclient.errors import HttpError
 from googleapiclient.http import MediaUpload
 
 from worker.errors import WorkerError
-from worker.reports.drive.credentials import (
-    AUTHORISED_USER_FIELDS,
-    SCOPE,
-    SERVICE_ACCOUNT_FIELDS,
-    missing,
-    read,
-    refused,
-    unknown_kind,
-    unusable,
-)
+from worker.reports.drive import credentials
 from worker.reports.drive.window import Window
 from worker.reports.storage import StorageError
 
@@ -165,26 +156,30 @@ class Client:
         return build_from_document(described, http=authorized)
 
     def _credentials(self) -> Any:
-        info = read(self._credentials_file)
+        info = credentials.read(self._credentials_file)
         kind = info.get("type")
         try:
             if kind == "service_account":
                 found = service_account.Credentials.from_service_account_info(
-                    info, scopes=[SCOPE], subject=self._subject
+                    info, scopes=[credentials.SCOPE], subject=self._subject
                 )  # type: ignore[no-untyped-call]
                 self.account = self._subject or info["client_email"]
                 return found
             if kind == "authorized_user" and self._subject:
-                raise unusable(self._credentials_file, "SEGMENTATION_GOOGLE_SUBJECT needs those of a service account")
+                raise credentials.unusable(
+                    self._credentials_file, "SEGMENTATION_GOOGLE_SUBJECT needs those of a service account"
+                )
             if kind == "authorized_user":
-                user = user_credentials.Credentials.from_authorized_user_info(info, scopes=[SCOPE])  # type: ignore[no-untyped-call]
+                user = user_credentials.Credentials.from_authorized_user_info(info, scopes=[credentials.SCOPE])  # type: ignore[no-untyped-call]
                 self.account = info.get("account") or self.account
                 own_endpoint = self._api_endpoint and info.get("token_uri")
                 return user.with_token_uri(own_endpoint) if own_endpoint else user
         except (ValueError, TypeError, auth_errors.GoogleAuthError):  # their text may quote what stands in the file
-            fields = SERVICE_ACCOUNT_FIELDS if kind == "service_account" else AUTHORISED_USER_FIELDS
-            raise unusable(self._credentials_file, missing(info, fields)) from None
-        raise unknown_kind(self._credentials_file, info)
+            fields = (
+                credentials.SERVICE_ACCOUNT_FIELDS if kind == "service_account" else credentials.AUTHORISED_USER_FIELDS
+            )
+            raise credentials.unusable(self._credentials_file, credentials.missing(info, fields)) from None
+        raise credentials.unknown_kind(self._credentials_file, info)
 
     def _token_refused(self, error: auth_errors.RefreshError) -> WorkerError:
         said = str(error.args[0]) if error.args else "nothing"
@@ -192,7 +187,7 @@ class Client:
         code = answer.get("error")
         if error.retryable or not isinstance(code, str):  # a refusal has a code; all else is the weather
             return Unreachable("Google's token endpoint has a problem of its own", said)
-        return refused(self._credentials_file, self.account, self._subject, code, said)
+        return credentials.refused(self._credentials_file, self.account, self._subject, code, said)
 
     def _cut(self) -> None:
         """Make what the thread waits for fail at once; closing is left to the thread."""
