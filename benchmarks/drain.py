@@ -44,9 +44,9 @@ async def drain(world: World, settings: Settings, commands: int, *, verify: bool
     return result
 
 
-async def preloaded(world: World, commands: int, seed: int, **others: object) -> dict[str, Any]:
+async def preloaded(world: World, commands: int, seed: int, **others: Any) -> dict[str, Any]:
     """A deployment of its own, preloaded, warmed by nothing, drained once."""
-    async with world.deployment(**others) as settings:  # type: ignore[arg-type]
+    async with world.deployment(**others) as settings:
         await preload(settings, commands, seed)
         return await drain(world, settings, commands, verify=True)
 

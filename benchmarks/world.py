@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 from zlib import crc32
 
@@ -56,7 +57,7 @@ class World:
     def settings(self, database: str, **others: object) -> Settings:
         """A deployment of its own on that database."""
         name = f"b{uuid4().hex[:8]}"
-        values = {
+        values: dict[str, Any] = {
             "kafka_bootstrap_servers": self.services.kafka_bootstrap_servers,
             "database_url": self.services.postgres.url(database),
             "topic_prefix": name,
@@ -64,7 +65,8 @@ class World:
             "topic_partitions": PARTITIONS,
             "http_address": f"{HOST}:{free_port()}",
         }
-        return Settings(**(values | others))  # type: ignore[arg-type]
+        values.update(others)
+        return Settings(**values)
 
     async def execute(self, sql: str, database: str = "postgres") -> None:
         """Run SQL."""

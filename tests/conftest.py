@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -87,7 +88,7 @@ async def created_topics(settings: Settings) -> AsyncIterator[list[str]]:
 def make_settings(kafka_bootstrap_servers: str, database_url: str, **others: object) -> Settings:
     """Settings that depend on no environment variable; prefix and group are new."""
     name = _new_name()
-    values = {
+    values: dict[str, Any] = {
         "_env_prefix": f"{name}_",
         "kafka_bootstrap_servers": kafka_bootstrap_servers,
         "database_url": database_url,
@@ -97,7 +98,8 @@ def make_settings(kafka_bootstrap_servers: str, database_url: str, **others: obj
         "topic_partitions": 3,
         "log_level": "warning",
     }
-    return Settings(**(values | others))  # type: ignore[arg-type]
+    values.update(others)
+    return Settings(**values)
 
 
 def beside(url: str, database: str) -> str:

@@ -77,7 +77,7 @@ def _choice() -> str:
 
 def _docker_has_images() -> bool:
     """Whether an engine answers and has both images; one that had to pull them first would be slower than embedded."""
-    from docker.errors import DockerException  # type: ignore[import-untyped]
+    from docker.errors import DockerException  # type: ignore[import-untyped] # docker has no types
     from testcontainers.core.docker_client import DockerClient
 
     try:

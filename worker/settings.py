@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import isodate
 from pydantic import (
@@ -229,13 +229,13 @@ class Settings(BaseSettings):
         return self
 
 
-def load(**overrides: object) -> Settings:
+def load(**overrides: Any) -> Settings:
     """The settings of the environment, and of the file `.env` for what the environment does not set.
 
     Raises ConfigurationError that names each wrong variable.
     """
     try:
-        return Settings(**{"_env_file": env_file()} | overrides)  # type: ignore[arg-type]  # the model checks them
+        return Settings(**({"_env_file": env_file()} | overrides))
     except ValidationError as error:
         lines = []
         for item in error.errors(include_url=False, include_input=False):

@@ -68,7 +68,7 @@ async def test_the_connection_is_lost_in_commit(
     commit = asyncpg.transaction.Transaction.commit
 
     async def losing(transaction: asyncpg.transaction.Transaction) -> None:
-        connection = transaction._connection  # type: ignore[attr-defined]
+        connection = transaction._connection  # type: ignore[attr-defined] # asyncpg's own name
         name = connection.get_settings().application_name
         if not name.startswith("segmentation apply") or len(lost) >= 6:
             await commit(transaction)

@@ -9,6 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from schemas.commands import CommandType
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 USERS = ["u1", "42", "ü"]
 SEGMENTS = ["a", "b", "c.d"]
@@ -39,7 +41,7 @@ class Sent:
     """A command: `id` is from a small pool, so the same name comes again, also with other content."""
 
     id: str
-    type: str
+    type: CommandType
     data: dict[str, Any]
 
 
@@ -111,7 +113,7 @@ def changes(draw: st.DrawFn) -> dict[str, Any]:
     return data
 
 
-def of(command_type: str, data: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Sent]:
+def of(command_type: CommandType, data: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Sent]:
     """Commands of a type; now and then one with the name of an earlier one."""
     ids = st.uuids().map(str) | st.sampled_from(["x", "y", "z"])
     return st.builds(Sent, ids, st.just(command_type), data)
@@ -174,7 +176,7 @@ beginning = Deliver(everyone, together=True)
 def lapse_then_delete(percent: Decimal, after: list[Any]) -> list[Any]:
     """A membership by command is over before its segment is deleted; then comes what is `after`, before the jobs."""
 
-    def one(name: str, command_type: str, data: dict[str, Any]) -> Deliver:
+    def one(name: str, command_type: CommandType, data: dict[str, Any]) -> Deliver:
         return Deliver([Sent(name, command_type, data)], together=True)
 
     return [

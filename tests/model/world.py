@@ -86,14 +86,15 @@ class World:
 
     def received(self, record: Sent | Garbage) -> tuple[Topic, Received]:
         """The record as it comes from Kafka, at the end of its partition."""
+        headers: tuple[tuple[str, bytes], ...]
         if isinstance(record, Garbage):
             topic, key, value, headers = Topic.MEMBERSHIP_COMMANDS, b"u1", record.value, ()
         else:
             data = dict(record.data)
             if "add" in data:
                 data["add"] = [_item(segment, until) for segment, until in data["add"]]
-            made = new_command(record.type, data, source=SOURCE, id=record.id, time=START - timedelta(seconds=1))  # type: ignore[arg-type]
-            topic, key, value, headers = COMMANDS[record.type].topic, made.key, made.value, made.headers  # type: ignore[index, assignment]
+            made = new_command(record.type, data, source=SOURCE, id=record.id, time=START - timedelta(seconds=1))
+            topic, key, value, headers = COMMANDS[record.type].topic, made.key, made.value, made.headers
         place = (topic_name(self.settings.topic_prefix, topic), crc32(key) % PARTITIONS)
         offset = self.offsets[place]
         self.offsets[place] = offset + 1

@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 
+from schemas.commands import CommandType
 from tests.model.compare import Reader, replayed
 from tests.model.follow import Timed, follow
 from tests.model.naive import Event, Model
@@ -35,7 +36,7 @@ class Command:
     """A command as it was sent: `data.add` as pairs of segment and expiry, for the model."""
 
     id: str
-    type: str
+    type: CommandType
     key: str
     data: dict[str, Any]
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import count
 from typing import Any
 from zlib import crc32
@@ -72,7 +73,8 @@ class Life(World):
     async def someone(self, percent: float, *, inside: bool, segment: str = "beta") -> str:
         """A name that the segment's percent would take, or would not."""
         salt = str(await self.sql("select salt from segments where segment = $1 and deleted_at is null", segment))
-        return next(name for n in count() if is_inside(salt, name := f"user-{n}", percent) is inside)  # type: ignore[arg-type]
+        names = (f"user-{n}" for n in count())
+        return next(name for name in names if is_inside(salt, name, Decimal(str(percent))) is inside)
 
     async def sql(self, statement: str, *arguments: Any) -> Any:
         """A value out of the database."""

@@ -43,7 +43,8 @@ class Said:
     @property
     def data(self) -> dict[str, Any]:
         """The event's data."""
-        return self.event["data"]  # type: ignore[no-any-return]
+        found: dict[str, Any] = self.event["data"]
+        return found
 
     @property
     def cause(self) -> str | None:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from schemas.commands import COMMANDS
+from schemas.commands import COMMANDS, CommandType
 from schemas.producer import new_command
 from schemas.topics import Topic
 from tests.support.audit import Command
@@ -95,7 +95,8 @@ class Load:
         return self._rolled_out(f"p{chance.randrange(PERCENTS)}")
 
     def _segment(self, name: str) -> Command:
-        kind = self._random.choice(["segment.create", "segment.create", "segment.delete"])
+        kinds: list[CommandType] = ["segment.create", "segment.create", "segment.delete"]
+        kind = self._random.choice(kinds)
         return self._command(kind, {"segment": name})
 
     def _rolled_out(self, name: str) -> Command:
@@ -126,7 +127,7 @@ class Load:
             [None, FUTURE] if name.startswith("p") else [None, None, PAST + timedelta(1), FUTURE]
         )
 
-    def _command(self, command_type: str, data: dict[str, Any]) -> Command:
+    def _command(self, command_type: CommandType, data: dict[str, Any]) -> Command:
         key = str(data.get("segment") or data.get("user_id"))
         command_id = str(UUID(int=self._random.getrandbits(128)))
         return Command(command_id, command_type, key, data)
@@ -139,8 +140,8 @@ class Load:
             ]
         if "percent" in data:
             data["percent"] = float(data["percent"])
-        made = new_command(command.type, data, source=SOURCE, id=command.id, time=PAST)  # type: ignore[arg-type]
-        topic = COMMANDS[command.type].topic  # type: ignore[index]
+        made = new_command(command.type, data, source=SOURCE, id=command.id, time=PAST)
+        topic = COMMANDS[command.type].topic
         self.sent.append(command)
         self.sent_at[command.id] = time.monotonic()
         repeated = self._random.random() < REPEATED_SHARE
@@ -154,6 +155,7 @@ class Load:
         await asyncio.gather(*deliveries)
 
     async def _hand_over(self, topic: Topic, value: bytes, key: bytes, headers: Any) -> asyncio.Future[Any]:
-        return await self.line.producer.send(  # type: ignore[no-any-return]
+        delivery: asyncio.Future[Any] = await self.line.producer.send(
             self.line.topic(topic), value, key=key, headers=list(headers)
         )
+        return delivery

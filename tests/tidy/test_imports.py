@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.tidy.sources import ROOT, files, imported, name
+from tests.tidy.sources import ROOT, files, imported, name, tree
 
 HOMES = {
     "asyncpg": {"worker/postgres/connect.py", "worker/postgres/session.py"},
@@ -63,6 +65,29 @@ def test_schemas_need_no_worker() -> None:
     assert {name(path): imported(path) & {"worker", "tests"} for path in files("schemas")} == {
         name(path): set() for path in files("schemas")
     }
+
+
+def test_nothing_reaches_into_anothers_private_names() -> None:
+    """Neither imports such a name from a module of ours, nor takes it from one."""
+    reached = {name(path): _reached(path) for path in files("worker", "schemas")}
+    assert {place: names for place, names in reached.items() if names} == {}
+
+
+def _reached(path: Path) -> list[str]:
+    nodes = list(ast.walk(tree(path)))
+    ours = [node for node in nodes if isinstance(node, ast.ImportFrom) and _is_ours(node)]
+    modules = {alias.asname or alias.name for node in ours for alias in node.names}
+    taken = [
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules
+    ]
+    imported_names = [alias.name for node in ours for alias in node.names]
+    return [word for word in imported_names + taken if word.startswith("_") and not word.startswith("__")]
+
+
+def _is_ours(node: ast.ImportFrom) -> bool:
+    return (node.module or "").partition(".")[0] in ("worker", "schemas")
 
 
 def test_importing_opens_and_reads_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 
 from tests.tidy.sources import ROOT, SQL, files, name, texts, tree
 
@@ -14,6 +15,7 @@ STATEMENT = re.compile(
 )
 LOCK_OF_MIGRATIONS = "select pg_advisory_xact_lock(:key)"
 STATEMENTS = sorted(path for path in SQL.glob("*/*.sql") if path.parent.name != "migrations")
+SAID_BY = ("fetch", "row", "copy", "statement")
 
 
 def test_no_statement_stands_in_python() -> None:
@@ -21,16 +23,23 @@ def test_no_statement_stands_in_python() -> None:
     assert found == [("worker/postgres/migrations.py", LOCK_OF_MIGRATIONS)]
 
 
-def test_every_statement_is_used() -> None:
-    said = {text for path in files("worker") for text in texts(path)}
-    assert [path.name for path in STATEMENTS if path.stem not in said] == []
+def test_every_statement_lies_in_the_folder_of_a_room() -> None:
+    """Where `statement` finds it, and whoever looks for it: rooms without a folder of code have one of SQL too."""
+    rooms = {path.stem for path in (ROOT / "worker").iterdir()} - {"sql"}
+    assert sorted(path.name for path in SQL.glob("*.sql")) == []
+    assert {path.parent.name for path in STATEMENTS} - rooms == set()
 
 
-def test_every_statement_that_is_used_is_there() -> None:
-    stems = {path.stem for path in STATEMENTS}
-    named = {text for path in files("worker") for text in _named(tree(path))}
-    assert len(named) > 20
-    assert named - stems == set()
+def test_no_two_rooms_have_a_statement_of_one_name() -> None:
+    assert [stem for stem, count in Counter(path.stem for path in STATEMENTS).items() if count > 1] == []
+
+
+def test_every_statement_is_used_and_there() -> None:
+    """Used is what a session is told to run; a name that stands as text elsewhere is no use."""
+    used = {text for path in files("worker") for text in _used(tree(path))}
+    assert len(used) > 20
+    assert {path.stem for path in STATEMENTS} - used == set()
+    assert used - {path.stem for path in STATEMENTS} == set()
 
 
 def test_the_first_line_says_what_comes_back() -> None:
@@ -57,17 +66,19 @@ def test_statements_are_packed() -> None:
     assert '"sql/**/*.sql"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def _named(module: ast.Module) -> set[str]:
-    """What `.fetch(…)`, `.row(…)` and `.copy(…)` are given first, as far as it stands there as text."""
+def _used(module: ast.Module) -> set[str]:
+    """What `.fetch(…)`, `.row(…)`, `.copy(…)` and `statement(…)` are given first, as far as it stands there as text."""
     found = set()
     for node in ast.walk(module):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("fetch", "row", "copy")
-        ):
-            choices = [node.args[0]] if node.args else []
-            if choices and isinstance(choices[0], ast.IfExp):
-                choices = [choices[0].body, choices[0].orelse]
+        if isinstance(node, ast.Call) and node.args and _called(node) in SAID_BY:
+            given = node.args[0]
+            choices = [given.body, given.orelse] if isinstance(given, ast.IfExp) else [given]
             found |= {item.value for item in choices if isinstance(item, ast.Constant) and isinstance(item.value, str)}
     return found
+
+
+def _called(node: ast.Call) -> str:
+    match node.func:
+        case ast.Attribute(attr=called) | ast.Name(id=called):
+            return called
+    return ""

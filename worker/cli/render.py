@@ -160,8 +160,8 @@ def _count(number: int, noun: str) -> str:
 
 def _clock(text: object) -> str:
     """Local time of day, milliseconds."""
-    with contextlib.suppress(ValueError, TypeError):
-        return datetime.fromisoformat(text).astimezone().strftime("%H:%M:%S.%f")[:-3]  # type: ignore[arg-type]
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(str(text)).astimezone().strftime("%H:%M:%S.%f")[:-3]
     return "--:--:--.---"
 
 

@@ -45,7 +45,7 @@ ADVANCE_SECONDS = 10.0
 """How often positions are moved over what is no record: transaction markers, and what compaction removed."""
 
 
-class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
     """The beginning of the line."""
 
     def __init__(

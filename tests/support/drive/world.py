@@ -31,11 +31,11 @@ class Permission:
     view: str | None = None
 
     def resource(self) -> dict[str, Any]:
-        found = {"kind": "drive#permission", "id": self.id, "type": self.type, "role": self.role}
+        found: dict[str, Any] = {"kind": "drive#permission", "id": self.id, "type": self.type, "role": self.role}
         if self.email:
             found["emailAddress"] = self.email
         if self.type == "anyone":
-            found["allowFileDiscovery"] = False  # type: ignore[assignment]
+            found["allowFileDiscovery"] = False
         return found | ({"view": self.view} if self.view else {})
 
 

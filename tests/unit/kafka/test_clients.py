@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
@@ -87,7 +88,8 @@ def test_passwords_and_certificates_go_where_they_belong() -> None:
 
 @pytest.mark.parametrize("field", ["kafka_ssl_cafile", "kafka_ssl_certfile"])
 def test_a_certificate_that_is_not_there(field: str) -> None:
-    settings = Settings(kafka_security_protocol="SSL", **{field: "/no/such/file.pem"})  # type: ignore[arg-type]
+    given: dict[str, Any] = {"kafka_security_protocol": "SSL", field: "/no/such/file.pem"}
+    settings = Settings(**given)
     with pytest.raises(ConfigurationError, match="SEGMENTATION_KAFKA_SSL_"):
         kafka._security(settings)
 

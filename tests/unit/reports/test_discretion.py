@@ -19,7 +19,7 @@ VALUES = {
 
 
 def _discretion(**values: object) -> Discretion:
-    return Discretion(Settings(_env_prefix="NOTHING_", **values))  # type: ignore[arg-type]  # the model checks them
+    return Discretion(Settings(_env_prefix="NOTHING_", **values))  # type: ignore[arg-type] # the model checks them
 
 
 @pytest.mark.parametrize("name", VALUES)

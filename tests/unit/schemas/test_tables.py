@@ -4,9 +4,9 @@ from typing import get_args
 
 import pytest
 
-from schemas.commands import COMMANDS, CommandType, Record, names_on
+from schemas.commands import COMMANDS, CommandSpec, CommandType, Record, names_on
 from schemas.envelope import qualified
-from schemas.events import EVENTS, EventType
+from schemas.events import EVENTS, EventSpec, EventType
 from schemas.rejections import MEANINGS, RefusalCode, RejectionCode
 from schemas.topics import TOPICS, Topic, may_be_replied_to, topic_name
 
@@ -21,12 +21,11 @@ def test_every_event_has_a_row() -> None:
 
 
 @pytest.mark.parametrize(("name", "spec"), [*COMMANDS.items(), *EVENTS.items()])
-def test_a_row_names_its_own_models(name: str, spec: tuple[object, ...]) -> None:
-    record, data = spec[0], spec[1]
-    fields = record.model_fields  # type: ignore[attr-defined]
+def test_a_row_names_its_own_models(name: str, spec: CommandSpec | EventSpec) -> None:
+    fields = spec.record.model_fields
     assert get_args(fields["type"].annotation) == (qualified(name),)
-    assert fields["data"].annotation is data
-    assert data.__doc__
+    assert fields["data"].annotation is spec.data
+    assert spec.data.__doc__
 
 
 def test_every_topic_has_a_row() -> None:

@@ -162,7 +162,7 @@ class Client:
             if kind == "service_account":
                 found = service_account.Credentials.from_service_account_info(
                     info, scopes=[credentials.SCOPE], subject=self._subject
-                )  # type: ignore[no-untyped-call]
+                )  # type: ignore[no-untyped-call] # google-auth leaves it untyped
                 self.account = self._subject or info["client_email"]
                 return found
             if kind == "authorized_user" and self._subject:
@@ -170,7 +170,8 @@ class Client:
                     self._credentials_file, "SEGMENTATION_GOOGLE_SUBJECT needs those of a service account"
                 )
             if kind == "authorized_user":
-                user = user_credentials.Credentials.from_authorized_user_info(info, scopes=[credentials.SCOPE])  # type: ignore[no-untyped-call]
+                of_user = user_credentials.Credentials.from_authorized_user_info
+                user = of_user(info, scopes=[credentials.SCOPE])  # type: ignore[no-untyped-call] # google-auth leaves it untyped
                 self.account = info.get("account") or self.account
                 own_endpoint = self._api_endpoint and info.get("token_uri")
                 return user.with_token_uri(own_endpoint) if own_endpoint else user
@@ -223,7 +224,7 @@ class Upload:
         return answer is not None
 
 
-class _Media(MediaUpload):  # type: ignore[misc]
+class _Media(MediaUpload):  # type: ignore[misc] # Google's client has no types
     def __init__(self, window: Window, media_type: str, chunk_bytes: int) -> None:
         self._window, self._media_type, self._chunk_bytes = window, media_type, chunk_bytes
 
@@ -243,25 +244,25 @@ class _Media(MediaUpload):  # type: ignore[misc]
         return self._window.take(begin, length)
 
 
-class _Once:
+class _Once(http.client.HTTPConnection):
     """Keeps httplib2 from sending a request again by itself when the server closes the connection."""
 
     def getresponse(self) -> http.client.HTTPResponse:
         try:
-            return super().getresponse()  # type: ignore[misc,no-any-return]
+            return super().getresponse()
         except (http.client.BadStatusLine, http.client.ResponseNotReady) as error:
             raise ConnectionResetError(f"the connection was closed ({type(error).__name__})") from error
 
 
-class _PlainConnection(_Once, httplib2.HTTPConnectionWithTimeout):  # type: ignore[misc]
+class _PlainConnection(_Once, httplib2.HTTPConnectionWithTimeout):  # type: ignore[misc] # httplib2 has no types
     pass
 
 
-class _TlsConnection(_Once, httplib2.HTTPSConnectionWithTimeout):  # type: ignore[misc]
+class _TlsConnection(_Once, httplib2.HTTPSConnectionWithTimeout):  # type: ignore[misc] # httplib2 has no types
     pass
 
 
-class _Http(httplib2.Http):  # type: ignore[misc]
+class _Http(httplib2.Http):  # type: ignore[misc] # httplib2 has no types
     def request(self, uri: str, *arguments: Any, **others: Any) -> Any:
         others["connection_type"] = _TlsConnection if uri.startswith("https:") else _PlainConnection
         return super().request(uri, *arguments, **others)
