@@ -48,7 +48,7 @@ def _read(headers: Headers) -> _Headers | Unreadable:
         try:
             text = raw.decode()
         except UnicodeDecodeError:
-            return Unreadable(f"The header {lower} must be UTF-8 text.", attributes)
+            return Unreadable(f"The header {shown(lower)[1:-1]} must be UTF-8 text.", attributes)
         if lower == CONTENT_TYPE_HEADER:
             content_type = text
         else:
@@ -80,21 +80,50 @@ def _parsed(value: bytes, attributes: Mapping[str, Any]) -> Any | Unreadable:
     try:
         return parse(value)
     except ValueError as error:
-        return Unreadable(f"The value is not JSON: {error}.", attributes)
+        return Unreadable(f"The value is not JSON: {likely_cause(value) or error}.", attributes)
+
+
+def likely_cause(value: bytes) -> str:
+    """What has most likely made a text that is not JSON; empty if nothing is known that looks like it."""
+    head = value[:8]
+    has_zeros = len(head) >= 4 and any(all(head[i::2]) and not any(head[1 - i :: 2]) for i in (0, 1))
+    if has_zeros or value.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "it looks like UTF-16, and must be UTF-8"
+    if value.startswith(b"\0") and len(value) > 5:
+        return (
+            f"it starts with a zero byte, as in a Schema Registry's frame (schema id {int.from_bytes(value[1:5])}); "
+            "send plain JSON, without a registry's serializer"
+        )
+    if value.startswith(b"\x1f\x8b"):
+        return "it looks like gzip; compression is the Kafka client's, not the value's"
+    return ""
+
+
+_BATCHES = "batches of CloudEvents are not taken, each command must be a record of its own"
 
 
 def _structured(value: bytes, content_type: str | None) -> dict[str, Any] | Unreadable:
+    """The event that is the whole value, whatever the content-type says of it: SDKs and proxies also write others."""
     media_type = (content_type or STRUCTURED).partition(";")[0].strip().lower()
+    if media_type.startswith("application/cloudevents-batch"):
+        return Unreadable(f"The content-type is {shown(content_type)}: {_BATCHES}.")
+    event = _parsed(value, {})
+    if isinstance(event, dict) and (media_type == STRUCTURED or "specversion" in event):
+        return event
     if media_type != STRUCTURED:
         hint = "" if media_type.startswith("application/cloudevents") else " and there are no ce_ headers"
         return Unreadable(
             f"The content-type is {shown(content_type)}{hint}; it must be {STRUCTURED}, "
-            "or ce_ headers must hold the attributes."
+            "or ce_ headers must hold the attributes.",
+            event if isinstance(event, dict) else {},
         )
-    event = _parsed(value, {})
-    if isinstance(event, dict | Unreadable):
-        return event
-    return Unreadable(f"The value is {shown(event)}; it must be a CloudEvent, an object.")
+    if isinstance(event, list):
+        return Unreadable(f"The value is {shown(event)}; it must be a CloudEvent, an object: {_BATCHES}.")
+    return (
+        event
+        if isinstance(event, Unreadable)
+        else Unreadable(f"The value is {shown(event)}; it must be a CloudEvent, an object.")
+    )
 
 
 def read(value: bytes | None, headers: Headers) -> dict[str, Any] | Unreadable:

@@ -8,9 +8,9 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.envelope import Data, Envelope
-from schemas.times import OptionalTimestamp, OptionalTtl
+from schemas.times import Timestamp, Ttl
 from schemas.topics import Topic
-from schemas.values import SEGMENTS_PER_COMMAND_MAX, Description, OptionalPercent, Owner, Segment, Tags, UserId
+from schemas.values import SEGMENTS_PER_COMMAND_MAX, Description, Owner, Percent, Segment, Tags, UserId
 
 CommandType = Literal[
     "segment.create",
@@ -28,12 +28,22 @@ CHANGEABLE = ("description", "owner", "tags", "percent")
 """The fields of a segment that `segment.update` can change."""
 
 
-_BOTH_EXPIRIES: JsonValue = {"required": ["ttl", "expires_at"]}
+_TEXT: JsonValue = {"type": "string"}
+_NULL: JsonValue = {"type": "null"}
+_EMPTY: JsonValue = {"type": ["array", "null"], "maxItems": 0}
 
 
-def _named(field: str) -> JsonValue:
-    """The JSON Schema for "this list is there and not empty"."""
-    return {"required": [field], "properties": {field: {"minItems": 1}}}
+def _never(*wrong: dict[str, JsonValue]) -> ConfigDict:
+    """What the fields together must not be, each given as their schemas; one that is given as text must be there.
+
+    Said by `not` alone, since generators of models make a union of `anyOf`; and with each type, since compilers in
+    strict mode want it beside what it is said of.
+    """
+    listed: list[JsonValue] = [
+        {"type": "object", "required": [name for name in fields if fields[name] is _TEXT], "properties": fields}
+        for fields in wrong
+    ]
+    return ConfigDict(json_schema_extra={"not": listed[0] if len(listed) == 1 else {"anyOf": listed}})
 
 
 class SegmentCreate(Data):
@@ -42,28 +52,29 @@ class SegmentCreate(Data):
     segment: Segment
     description: Description | None = None
     owner: Owner | None = None
-    tags: Tags = ()
-    percent: OptionalPercent = None
+    tags: Tags | None = None
+    percent: Percent | None = None
 
 
 class SegmentUpdate(Data):
-    """Changes a segment; a new percent ramps its rollout. A description or owner of null clears it."""
+    """Changes a segment; a new percent ramps its rollout. An empty description or owner clears it, as `[]` the tags."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [name]} for name in CHANGEABLE]})
+    model_config = _never(dict.fromkeys(CHANGEABLE, _NULL))
 
     segment: Segment
     description: Description | None = None
     owner: Owner | None = None
-    tags: Tags = Field(default=(), description="All of the segment's tags from now on.")
-    percent: OptionalPercent = None
-    on_decrease: Literal["release", "keep"] = Field(
-        default="release", description="What becomes of rollout members that a smaller percent leaves outside."
+    tags: Tags | None = Field(default=None, description="All of the segment's tags from now on.")
+    percent: Percent | None = None
+    on_decrease: Literal["release", "keep"] | None = Field(
+        default=None,
+        description="What becomes of rollout members that a smaller percent leaves outside; `release` if absent.",
     )
 
     @property
     def changed(self) -> frozenset[str]:
-        """The fields among CHANGEABLE that the command gave, also if as null; the others stay as they are."""
-        return frozenset(self.model_fields_set.intersection(CHANGEABLE))
+        """The fields among CHANGEABLE that the command gave; the others stay as they are."""
+        return frozenset(name for name in CHANGEABLE if getattr(self, name) is not None)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
@@ -93,37 +104,34 @@ class UserForget(Data):
 class Addition(Data):
     """A segment to add a user to; a `ttl` or `expires_at` of its own overrides the command's."""
 
-    model_config = ConfigDict(json_schema_extra={"not": _BOTH_EXPIRIES})
+    model_config = _never({"ttl": _TEXT, "expires_at": _TEXT})
 
     segment: Segment
-    ttl: OptionalTtl = None
-    expires_at: OptionalTimestamp = None
+    ttl: Ttl | None = None
+    expires_at: Timestamp | None = None
 
 
 Add = Annotated[Segment | Addition, Field(union_mode="left_to_right")]
+_ONCE = Field(max_length=SEGMENTS_PER_COMMAND_MAX, json_schema_extra={"uniqueItems": True})
+Adds = Annotated[tuple[Add, ...], _ONCE]
+Removes = Annotated[tuple[Segment, ...], _ONCE]
 
 
 class MembershipChange(Data):
     """Adds a user to segments and removes it from others, all of it or nothing."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [_named("add"), _named("remove")],
-            "not": _BOTH_EXPIRIES,
-            "if": {"anyOf": [{"required": ["ttl"]}, {"required": ["expires_at"]}]},
-            "then": _named("add"),
-        }
+    model_config = _never(
+        {"add": _EMPTY, "remove": _EMPTY},
+        {"add": _EMPTY, "ttl": _TEXT},
+        {"add": _EMPTY, "expires_at": _TEXT},
+        {"ttl": _TEXT, "expires_at": _TEXT},
     )
 
     user_id: UserId
-    add: tuple[Add, ...] = Field(
-        default=(), max_length=SEGMENTS_PER_COMMAND_MAX, json_schema_extra={"uniqueItems": True}
-    )
-    remove: tuple[Segment, ...] = Field(
-        default=(), max_length=SEGMENTS_PER_COMMAND_MAX, json_schema_extra={"uniqueItems": True}
-    )
-    ttl: OptionalTtl = None
-    expires_at: OptionalTimestamp = None
+    add: Adds | None = None
+    remove: Removes | None = None
+    ttl: Ttl | None = None
+    expires_at: Timestamp | None = None
 
 
 class MembershipQuery(Data):

@@ -16,6 +16,7 @@ from typing_extensions import TypeVar  # pydantic brings it; it has defaults
 from schemas import binding, sentences
 from schemas.commands import (
     COMMANDS,
+    Change,
     CommandType,
     MembershipChange,
     MembershipChangeCommand,
@@ -26,14 +27,16 @@ from schemas.commands import (
     UserRegisterCommand,
     names_on,
 )
+from schemas.content import content_of
 from schemas.envelope import REQUIRED_ATTRIBUTES, STRUCTURED_HEADERS, TYPE_CHARACTERS_MAX, Envelope, qualified
 from schemas.rejections import FieldError, RefusalCode, RejectionCode
-from schemas.resolve import key_error, resolve
+from schemas.resolve import Problems, key_error, resolve
 from schemas.topics import Topic
 from schemas.values import (
     ATTRIBUTE_PATTERN,
     CORRELATIONID_CHARACTERS_MAX,
     ID_CHARACTERS_MAX,
+    RECORD_KEY_BYTES_MAX,
     SOURCE_CHARACTERS_MAX,
     shown,
     traceparent,
@@ -56,6 +59,11 @@ class Command(NamedTuple, Generic[DataT_co]):
     replyto: str | None
     traceparent: str | None
     data: DataT_co
+    content: int
+    """A hash of type and data (`schemas.content`): a retry has the same one."""
+    untimely: tuple[FieldError, ...] = ()
+    """What is wrong with it by the record's timestamp alone. It is refused, unless its name was decided before: the
+    same bytes, sent again later, would be wrong though they were right. `data` is of no use then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,8 @@ _membership: TypeAdapter[Record] = TypeAdapter(
 _membership_record = _membership.validator.validate_json
 _ATTRIBUTE = re.compile(ATTRIBUTE_PATTERN[1:-1])
 _N, _I, _BACKSLASH = b"NI\\"  # one byte is found ten times faster than a word
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NONE = Problems()
 _NO_TIME = FieldError("time", "must be given, as the record's own timestamp is no date")
 
 
@@ -114,8 +124,8 @@ def decode(
 ) -> Command | Refusal:
     """The command in a record of one of the command topics, or why there is none. Never raises.
 
-    `timestamp_ms` is the record's own, in milliseconds since 1970; `record_bytes_max` bounds the value's size.
-    Judged in this order: `too_large`, `malformed`, `unknown_type`, `invalid`.
+    `timestamp_ms` is the record's own, in milliseconds since 1970; `record_bytes_max` bounds the value's size,
+    RECORD_KEY_BYTES_MAX the key's. Judged in this order: `too_large`, `malformed`, `unknown_type`, `invalid`.
     """
     if (
         topic is _MEMBERSHIP_COMMANDS
@@ -155,17 +165,25 @@ def _time(record: Envelope, timestamp_ms: int) -> datetime | None:
 def _command(record: Record, key: bytes | None, topic: Topic, timestamp_ms: int) -> Command | list[FieldError]:
     """The rules that a validated record still has to meet."""
     time = _time(record, timestamp_ms)
-    if time is None:
-        return [_NO_TIME]
-    data = record.data
-    payload = resolve(data, time) if isinstance(data, MembershipChange) else data
+    data, name = record.data, _NAMES[record.type]
+    payload: Payload | Problems = resolve(data, time or _EPOCH) if isinstance(data, MembershipChange) else data
+    problems = payload if isinstance(payload, Problems) else _NONE
     wrong_key = key_error(topic, data, key)
-    if isinstance(payload, list):
-        return [*payload, wrong_key] if wrong_key else payload
-    if wrong_key:
-        return [wrong_key]
+    if time is None or wrong_key or problems.errors:
+        errors = [] if time else [_NO_TIME]
+        errors += [] if time is None and problems.timely else problems.errors
+        errors += [wrong_key] if wrong_key else []
+        if wrong_key or not problems.timely or record.time is not None or name == "membership.query":
+            return errors
+        nothing = Change(data.user_id, [], []) if isinstance(data, MembershipChange) else data
+        return _made(record, name, time or _EPOCH, nothing)._replace(untimely=tuple(errors))
+    assert not isinstance(payload, Problems)
+    return _made(record, name, time, payload)
+
+
+def _made(record: Record, name: CommandType, time: datetime, payload: Payload) -> Command:
     return Command(
-        _NAMES[record.type],
+        name,
         record.id,
         record.source,
         time,
@@ -173,7 +191,15 @@ def _command(record: Record, key: bytes | None, topic: Topic, timestamp_ms: int)
         record.replyto,
         record.traceparent,
         payload,
+        content_of(name, record.data),
     )
+
+
+def untimely(command: Command) -> Refusal:
+    """The refusal of a command that is wrong by the record's timestamp alone."""
+    errors = command.untimely
+    message = f"The command is invalid: {sentences.summary(errors)}"
+    return refused(command, RejectionCode.INVALID, message, errors[: sentences.ERRORS_MAX])
 
 
 def _judge(
@@ -190,13 +216,27 @@ def _judge(
         message = f"The value has {len(value):,} bytes; at most {record_bytes_max:,} are taken."
         return _refusal("too_large", message, binding.header_attributes(headers))
     event = binding.read(value, headers)
+    if key is not None and len(key) > RECORD_KEY_BYTES_MAX:
+        return _key_too_large(key, event)
     if isinstance(event, binding.Unreadable):
         return _refusal("malformed", event.message, event.attributes)
+    return _judge_event(event, value or b"", key, topic, timestamp_ms=timestamp_ms)
+
+
+def _key_too_large(key: bytes, event: dict[str, Any] | binding.Unreadable) -> Refusal:
+    said = f"has {len(key):,} bytes; at most {RECORD_KEY_BYTES_MAX:,} are taken"
+    attributes = event.attributes if isinstance(event, binding.Unreadable) else event
+    return _refusal("too_large", f"The record key {said}.", attributes, [FieldError("key", said)])
+
+
+def _judge_event(
+    event: dict[str, Any], value: bytes, key: bytes | None, topic: Topic, *, timestamp_ms: int
+) -> Command | Refusal:
     if errors := _attribute_errors(event):
         return _refusal("malformed", f"The record is no CloudEvent: {sentences.summary(errors)}", event, errors)
     if unknown := _type_error(event["type"], topic):
         return _refusal("unknown_type", unknown, event, [FieldError("type", unknown)])
-    holds_nul = b"\\u0000" in (value or b"")
+    holds_nul = b"\\u0000" in value
     errors = [FieldError(sentences.path(at), "must not hold the character U+0000") for at in _nul(event, holds_nul)]
     command = errors or _validated(event, key, topic, timestamp_ms)
     if isinstance(command, Command):

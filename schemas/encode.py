@@ -36,6 +36,7 @@ def encode_event(
     sequence: int | None,
     data: dict[str, Any] | orjson.Fragment,
     causationid: str | None,
+    causationsource: str | None,
     correlationid: str | None,
     traceparent: str | None,
 ) -> bytes:
@@ -59,6 +60,8 @@ def encode_event(
         event["sequence"] = str(sequence)
     if causationid is not None:
         event["causationid"] = causationid
+    if causationsource is not None:
+        event["causationsource"] = causationsource
     if correlationid is not None:
         event["correlationid"] = correlationid
     if traceparent is not None:

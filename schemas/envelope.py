@@ -29,7 +29,7 @@ def qualified(name: str) -> str:
 
 
 class Envelope(BaseModel):
-    """What every command carries around its data. A null attribute counts as absent, an unknown one is ignored."""
+    """What every command carries around its data. What is null counts as absent, an unknown attribute is ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -45,11 +45,12 @@ class Envelope(BaseModel):
     correlationid: CorrelationId | None = Field(default=None, description="Handed on to the command's events.")
     replyto: ReplyTo | None = Field(default=None, description="The topic that a query's answer goes to.")
     traceparent: TraceParent = Field(
-        default=None, description="W3C trace context, handed on to the command's events; of another form it is ignored."
+        default=None,
+        description="W3C trace context, handed on to the command's events; of another form it is ignored.",
     )
 
 
 class Data(BaseModel):
-    """The base of everything in `data`: an unknown field is an error."""
+    """The base of everything in `data`: an unknown field is an error; null, where absent is allowed, is absent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

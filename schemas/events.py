@@ -4,7 +4,8 @@ The models document and check; what is sent is written by `schemas.encode`. Subs
 reasons that they do not know, so the models do too; `check_event` is strict, for our own tests.
 """
 
-from typing import Annotated, Literal, NamedTuple, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,7 +13,7 @@ from schemas.envelope import JsonMediaType
 from schemas.rejections import RejectionCode
 from schemas.times import Timestamp
 from schemas.topics import Topic
-from schemas.values import ATTRIBUTE_PATTERN, USER_ID_CHARACTERS_MAX, EventId, EventSource, OptionalPercent, Segment
+from schemas.values import ATTRIBUTE_PATTERN, USER_ID_CHARACTERS_MAX, EventId, EventSource, Percent, Segment
 
 EventType = Literal[
     "segment.created",
@@ -32,6 +33,13 @@ Reason = Literal["command", "rollout", "expiry", "segment_deleted", "user_regist
 
 Cause = Literal["rollout", "segment_deleted"]
 Origin = Literal["command", "rollout"]
+
+
+def _open(known: Sequence[str], what: str) -> Any:
+    """A text whose known values are listed; a new one must not break a subscriber."""
+    listed = ", ".join(f"`{value}`" for value in known)
+    return Field(min_length=1, examples=[*known], description=f"{what}: {listed}. Subscribers must accept new ones.")
+
 
 SegmentId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description="A UUID.")]
 UserIdText = Annotated[str, Field(min_length=1, max_length=USER_ID_CHARACTERS_MAX)]
@@ -55,7 +63,7 @@ class SegmentState(EventData):
     description: str | None
     owner: str | None
     tags: tuple[str, ...]
-    percent: OptionalPercent | None = Field(description="null while the segment has had no percent.")
+    percent: Percent | None = Field(description="null while the segment has had no percent.")
 
 
 class SegmentDeleted(EventData):
@@ -70,8 +78,8 @@ class SegmentPopulated(EventData):
 
     segment: Segment
     segment_id: SegmentId
-    cause: Cause
-    percent: OptionalPercent | None
+    cause: str = _open(get_args(Cause), "What has run")
+    percent: Percent | None
     entered: Count
     exited: Count
 
@@ -95,7 +103,7 @@ class MembershipChanged(EventData):
     """What changed for a user. The lists keep the command's order."""
 
     user_id: UserIdText
-    reason: str = Field(examples=list(get_args(Reason)), description="Subscribers must accept new ones.")
+    reason: str = _open(get_args(Reason), "Why")
     entered: tuple[Entered, ...]
     exited: tuple[Exited, ...]
     renewed: tuple[Entered, ...] = Field(description="Active memberships that got another expiry.")
@@ -139,7 +147,7 @@ class RejectedField(EventData):
 class CommandRejected(EventData):
     """A record was not applied, and why. What could not be read of its attributes is left out."""
 
-    code: RejectionCode
+    code: str = _open([*RejectionCode], "Why; the codes are explained below")
     message: str
     errors: tuple[RejectedField, ...]
     topic: str
@@ -161,7 +169,7 @@ class ActiveMembership(EventData):
 
     segment: Segment
     segment_id: SegmentId
-    origin: Origin
+    origin: str = _open(get_args(Origin), "What has brought the user in")
     since: Timestamp
     expires_at: Timestamp | None
 
@@ -183,15 +191,20 @@ class Event(BaseModel):
     source: EventSource
     type: str
     time: Timestamp
-    subject: str = Field(min_length=1, description="What the event is about; for most, the record key.")
-    datacontenttype: JsonMediaType
-    partitionkey: str | None = Field(
-        default=None, description="The record key; of a refused record's, the first 4,096 characters."
+    subject: str = Field(
+        min_length=1,
+        description="What the event is about, which is the record key: the user id, the segment or the month. Of "
+        "`command.rejected` it is the record's place, `topic/partition/offset`.",
     )
+    datacontenttype: JsonMediaType
+    partitionkey: str | None = Field(default=None, description="The record key; of a refused record's, the beginning.")
     sequence: str | None = Field(
         default=None, pattern=r"^[0-9]+$", description="Grows strictly along the journal, so for each user too."
     )
-    causationid: str | None = Field(default=None, pattern=ATTRIBUTE_PATTERN, description="The command's id.")
+    causationid: str | None = Field(default=None, pattern=ATTRIBUTE_PATTERN, description="The command's `id`.")
+    causationsource: str | None = Field(
+        default=None, pattern=ATTRIBUTE_PATTERN, description="The command's `source`, which with its id names it."
+    )
     correlationid: str | None = Field(default=None, description="The command's.")
     traceparent: str | None = Field(default=None, description="The command's.")
 

@@ -13,8 +13,10 @@ SPECS: dict[str, CommandSpec | EventSpec] = {name: spec for specs in (COMMANDS, 
 """Every command and event by its name."""
 
 INEXPRESSIBLE = (
-    "A user id has printable characters only, as Python's `str.isprintable` judges; as an integer it has at most 128 "
-    "characters and is written without fraction and exponent, like every whole number here.",
+    "A user id holds no white space, no noncharacter, and no character of the Unicode categories Cc, Cf, Cs, Co, Zs, "
+    "Zl and Zp, as of Unicode 16, whatever Unicode a worker's Python knows; characters that were assigned since are "
+    "taken. As an integer it has at most 128 characters and is written without fraction and exponent, like every whole "
+    "number here.",
     "A percent has at most two decimals, judged on the digits as they were written.",
     "A date and time must exist in the calendar (`format` asserts it only where a validator is told to).",
     "A ttl is positive and at most 100 years; counted from the command's time it ends before the year 10000.",

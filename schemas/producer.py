@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from schemas.commands import COMMANDS, CommandType
-from schemas.decode import Refusal, decode
+from schemas.decode import Refusal, decode, untimely
 from schemas.envelope import SPECVERSION, STRUCTURED_HEADERS, qualified
 from schemas.topics import Topic
 
@@ -86,4 +86,6 @@ def new_command(
     judged = decode(value, STRUCTURED_HEADERS, key, topic, now_ms, record_bytes_max)
     if isinstance(judged, Refusal):
         raise InvalidCommandError(judged)
+    if judged.untimely:
+        raise InvalidCommandError(untimely(judged))
     return Outgoing(key, value, STRUCTURED_HEADERS)

@@ -22,7 +22,23 @@ _LIMITS: Sequence[tuple[str, int, str]] = (
     ("tags of a segment", values.TAGS_MAX, "all different"),
     ("segments in a command", values.SEGMENTS_PER_COMMAND_MAX, "in add and remove together"),
     ("ttl", times.TTL_YEARS_MAX, "years"),
+    ("record key", values.RECORD_KEY_BYTES_MAX, "bytes"),
 )
+
+
+_RECORDS = """## Records
+
+Structured mode: the value is the whole CloudEvent, a JSON object in UTF-8 without a byte order mark. The content-type
+is `application/cloudevents+json`; without `ce_` headers another one, such as `application/json`, or none does as well,
+as long as the object has `specversion`. Binary mode: `ce_` headers hold the attributes, the value is the data alone.
+Batches of CloudEvents are not taken.
+
+In commands `null` is the same as absent, wherever a field may be absent. In `segment.update` an empty text clears the
+description or the owner, and `[]` the tags.
+
+User ids and segments are compared code point by code point: `é` as one character and as two are two ids. Normalise
+(NFC) before you send, if your ids come from different keyboards.
+""".splitlines()
 
 
 def document() -> str:
@@ -50,6 +66,7 @@ def document() -> str:
         "",
         "A `traceparent` that is not of the W3C form is ignored. Of a name that stands twice the last counts.",
         "",
+        *_RECORDS,
     ]
     return "\n".join(lines)
 
@@ -107,7 +124,13 @@ def _fields(model: Any) -> Iterator[Sequence[str]]:
 def _rows(schema: dict[str, Any]) -> Iterator[Sequence[str]]:
     required = schema.get("required", [])
     for name, field in schema["properties"].items():
-        yield f"`{name}`", "yes" if name in required else "", _form(field), field.get("description", "")
+        yield f"`{name}`", "yes" if name in required else "", _form(field), _meaning(field)
+
+
+def _meaning(field: dict[str, Any]) -> str:
+    """What is said of the field, or else of its value."""
+    said: str = field.get("description", "")
+    return said or next((choice["description"] for choice in field.get("anyOf", ()) if "description" in choice), "")
 
 
 def _form(field: dict[str, Any]) -> str:

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from schemas.values import RECORD_KEY_BYTES_MAX
+
 RefusalCode = Literal["malformed", "unknown_type", "invalid", "too_large"]
 """The codes that a record can get from its bytes alone, before any state is looked at."""
 
@@ -21,10 +23,11 @@ class RejectionCode(StrEnum):
 
 
 MEANINGS: dict[RejectionCode, str] = {
-    RejectionCode.MALFORMED: "the value is empty, not JSON or no CloudEvent",
+    RejectionCode.MALFORMED: "the value is empty, not JSON or no CloudEvent (or a batch of them)",
     RejectionCode.UNKNOWN_TYPE: "no such command, or a command on a topic where it does not belong",
     RejectionCode.INVALID: "the data breaks its schema; `errors` names each field and what it must be",
-    RejectionCode.TOO_LARGE: "the value is larger than `SEGMENTATION_RECORD_BYTES_MAX`",
+    RejectionCode.TOO_LARGE: "the value is larger than `SEGMENTATION_RECORD_BYTES_MAX`, or the key than "
+    f"{RECORD_KEY_BYTES_MAX:,} bytes; of such a key the event has the beginning",
     RejectionCode.SEGMENT_NOT_FOUND: "there is no such segment; `errors` lists every one that is missing",
     RejectionCode.SEGMENT_EXISTS: "there is a segment of that name already",
     RejectionCode.USER_NOT_FOUND: "there is no such user, and `SEGMENTATION_USERS` is `registered`",

@@ -1,6 +1,7 @@
 """The rules of a command that span several of its fields, its time and its record key."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from schemas.commands import Addition, Change, MembershipChange
@@ -13,9 +14,22 @@ _MEMBERSHIP_COMMANDS = Topic.MEMBERSHIP_COMMANDS
 _SEGMENT_COMMANDS = Topic.SEGMENT_COMMANDS
 
 
-def resolve(change: MembershipChange, time: datetime) -> Change | list[FieldError]:
+@dataclass(slots=True)
+class Problems:
+    """What is wrong with a change; `timely` says that another time would make all of it right."""
+
+    errors: list[FieldError] = field(default_factory=list)
+    timely: bool = True
+
+    def add(self, error: FieldError, *, timely: bool = False) -> None:
+        """Note one more."""
+        self.errors.append(error)
+        self.timely = self.timely and timely
+
+
+def resolve(change: MembershipChange, time: datetime) -> Change | Problems:
     """The change with each expiry as an instant counted from `time`, in UTC, or what is wrong with it."""
-    add, remove = change.add, change.remove
+    add, remove = change.add or (), change.remove or ()
     count = len(add) + len(remove)
     has_expiry = change.ttl is not None or change.expires_at is not None
     if 0 < count <= SEGMENTS_PER_COMMAND_MAX and not has_expiry:  # the common command: names, and no more
@@ -25,20 +39,24 @@ def resolve(change: MembershipChange, time: datetime) -> Change | list[FieldErro
     return _resolve_each(change, time, has_expiry=has_expiry)
 
 
-def _resolve_each(change: MembershipChange, time: datetime, *, has_expiry: bool) -> Change | list[FieldError]:
-    names = [item if isinstance(item, str) else item.segment for item in change.add]
-    names.extend(change.remove)
-    is_sound = len(names) <= SEGMENTS_PER_COMMAND_MAX and len(set(names)) == len(names) and len(change.add) > 0
-    errors = [] if is_sound else [*_structure_errors(change, names)]
-    expires_at = _expiry(change, time, "data", errors) if has_expiry else None
-    add = [
-        (item, expires_at) if isinstance(item, str) else (item.segment, _own(item, expires_at, time, i, errors))
-        for i, item in enumerate(change.add)
+def _resolve_each(change: MembershipChange, time: datetime, *, has_expiry: bool) -> Change | Problems:
+    add, remove = change.add or (), change.remove or ()
+    names = [item if isinstance(item, str) else item.segment for item in add]
+    names.extend(remove)
+    problems = Problems()
+    if not (len(names) <= SEGMENTS_PER_COMMAND_MAX and len(set(names)) == len(names) and len(add) > 0):
+        for error in _structure_errors(change, names):
+            problems.add(error)
+    expires_at = _expiry(change, time, "data", problems) if has_expiry else None
+    resolved = [
+        (item, expires_at) if isinstance(item, str) else (item.segment, _own(item, expires_at, time, i, problems))
+        for i, item in enumerate(add)
     ]
-    return errors or Change(change.user_id, add, list(change.remove))
+    return problems if problems.errors else Change(change.user_id, resolved, list(remove))
 
 
 def _structure_errors(change: MembershipChange, names: list[str]) -> Iterator[FieldError]:
+    added = len(change.add or ())
     if not names:
         yield FieldError("data", "must name a segment in add or in remove, names none")
     if len(names) > SEGMENTS_PER_COMMAND_MAX:
@@ -46,29 +64,30 @@ def _structure_errors(change: MembershipChange, names: list[str]) -> Iterator[Fi
         yield FieldError("data", f"must name at most {limit} segments in add and remove together, names {len(names):,}")
     seen: dict[str, str] = {}
     for i, name in enumerate(names):
-        place = f"data.add[{i}]" if i < len(change.add) else f"data.remove[{i - len(change.add)}]"
+        place = f"data.add[{i}]" if i < added else f"data.remove[{i - added}]"
         if name in seen:
             yield FieldError(place, f"must be a segment that stands once, {shown(name)} stands in {seen[name]} too")
         seen.setdefault(name, place)
-    for field in ("ttl", "expires_at"):
-        if getattr(change, field) is not None and not change.add:
-            yield FieldError(f"data.{field}", "must not stand without a segment in add")
+    for name in ("ttl", "expires_at"):
+        if getattr(change, name) is not None and not added:
+            yield FieldError(f"data.{name}", "must not stand without a segment in add")
 
 
-def _expiry(source: MembershipChange | Addition, time: datetime, at: str, errors: list[FieldError]) -> datetime | None:
-    """The expiry that stands at `at`, or None; what is wrong with it goes to `errors`."""
+def _expiry(source: MembershipChange | Addition, time: datetime, at: str, problems: Problems) -> datetime | None:
+    """The expiry that stands at `at`, or None; what is wrong with it is noted."""
     if source.ttl is not None and source.expires_at is not None:
-        errors.append(FieldError(f"{at}.expires_at", "must not stand beside a ttl"))
+        problems.add(FieldError(f"{at}.expires_at", "must not stand beside a ttl"))
     elif source.ttl is not None:
         try:
             return expiry(source.ttl, time)
         except ValueError as error:
-            errors.append(FieldError(f"{at}.ttl", str(error)))
+            problems.add(FieldError(f"{at}.ttl", str(error)), timely=True)
     elif source.expires_at is not None:
         if source.expires_at > time:
             return source.expires_at
         must_be = f"later than the command's time, {_rfc3339(time)}"
-        errors.append(FieldError(f"{at}.expires_at", f"must be {must_be}, is {_rfc3339(source.expires_at)}"))
+        message = f"must be {must_be}, is {_rfc3339(source.expires_at)}"
+        problems.add(FieldError(f"{at}.expires_at", message), timely=True)
     return None
 
 
@@ -76,13 +95,11 @@ def _rfc3339(time: datetime) -> str:
     return time.isoformat().replace("+00:00", "Z")
 
 
-def _own(
-    item: Addition, common: datetime | None, time: datetime, index: int, errors: list[FieldError]
-) -> datetime | None:
+def _own(item: Addition, common: datetime | None, time: datetime, index: int, problems: Problems) -> datetime | None:
     """The expiry of an addition: its own, else the command's."""
     if item.ttl is None and item.expires_at is None:
         return common
-    return _expiry(item, time, f"data.add[{index}]", errors)
+    return _expiry(item, time, f"data.add[{index}]", problems)
 
 
 def key_error(topic: Topic, data: object, key: bytes | None) -> FieldError | None:
@@ -95,5 +112,16 @@ def key_error(topic: Topic, data: object, key: bytes | None) -> FieldError | Non
         return None
     if expected is None or key == expected.encode():
         return None
-    found = "missing" if key is None else shown(key.decode(errors="backslashreplace"))
-    return FieldError("key", f"must be the {what}, {shown(expected)}, is {found}")
+    return FieldError("key", f"must be the {what}, {shown(expected)}, is {_shown_key(key, expected)}")
+
+
+def _shown_key(key: bytes | None, expected: str) -> str:
+    """The key that came, and what has made it so, as far as that can be told."""
+    if key is None:
+        return "missing"
+    text = shown(key.decode(errors="backslashreplace"))
+    if key == f'"{expected}"'.encode():
+        return "that in quotation marks: it must be plain text, not JSON (a string serializer, not a JSON one)"
+    if key[:1] == b"\0" and key.strip(b'"').endswith(expected.encode()):
+        return "that in a Schema Registry's frame: it must be plain text (a string serializer, not an Avro or JSON one)"
+    return text

@@ -15,13 +15,15 @@ TTL_YEARS_MAX = 100
 
 TTL_PATTERN = (
     r"^P(?:\d{1,10}Y)?(?:\d{1,10}M)?(?:\d{1,10}W)?(?:\d{1,10}D)?"
-    r"(?:T(?:\d{1,10}H)?(?:\d{1,10}M)?(?:\d{1,10}(?:\.\d{1,6})?S)?)?$"
+    r"(?:T(?:\d{1,10}H)?(?:\d{1,10}M)?(?:\d{1,10}(?:[.,]\d{1,64})?S)?)?$"
 ).replace(r"\d", "[0-9]")
 TIMESTAMP_PATTERN = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,64})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$"
 )
 
 _TTL = re.compile(TTL_PATTERN[1:-1])
+_FINER = re.compile(r"(?<=[.,][0-9]{6})[0-9]+")
+_FRACTION = re.compile(r"[0-9][.,][0-9]+[A-RT-Z]")
 _TIMESTAMP = re.compile(TIMESTAMP_PATTERN[1:-1])
 _REFERENCE = datetime(2000, 1, 1, tzinfo=UTC)
 _FARTHEST = _REFERENCE.replace(year=2000 + TTL_YEARS_MAX)
@@ -51,49 +53,66 @@ def _timestamp_schema(_source: Any, _handler: Any) -> CoreSchema:
     )
 
 
-_TIMESTAMP_JSON = WithJsonSchema(
-    {"title": "Timestamp", "type": "string", "format": "date-time", "pattern": TIMESTAMP_PATTERN}
-)
-Timestamp = Annotated[datetime, GetPydanticSchema(_timestamp_schema), _TIMESTAMP_JSON]
-OptionalTimestamp = Annotated[datetime | None, GetPydanticSchema(_timestamp_schema), _TIMESTAMP_JSON]
+Timestamp = Annotated[
+    datetime,
+    GetPydanticSchema(_timestamp_schema),
+    WithJsonSchema({"title": "Timestamp", "type": "string", "format": "date-time", "pattern": TIMESTAMP_PATTERN}),
+]
+
+_A_DURATION = "an ISO 8601 duration such as P2M, P1DT12H or PT30S"
 
 
 @lru_cache(maxsize=4_096)
-def _duration(text: str) -> "timedelta | isodate.Duration | str":
-    """The duration, or what it must be. Cached, as few different ones are in use."""
+def duration(text: str) -> "timedelta | isodate.Duration | str":
+    """The duration, to the microsecond, or what it must be. Cached, as few different ones are in use."""
     if not _TTL.fullmatch(text) or not any(c.isdigit() for c in text) or text.endswith("T"):
-        return "an ISO 8601 duration such as P2M, P1DT12H or PT30S"
+        return _what_is_wrong(text)
     try:
-        duration = isodate.parse_duration(text)
-        end = _REFERENCE + duration
+        found = isodate.parse_duration(_FINER.sub("", text))
+        end = _REFERENCE + found
     except (ValueError, OverflowError):
         end = None
     if end is None or end > _FARTHEST:
         return f"at most {TTL_YEARS_MAX} years"
-    return duration if end > _REFERENCE else "longer than nothing"
+    return found if end > _REFERENCE else "longer than nothing, by a microsecond or more"
+
+
+def _what_is_wrong(text: str) -> str:
+    """Why it is no duration that is taken, for those that others take."""
+    if text.startswith(("-", "+")):
+        return f"{_A_DURATION}, without a sign"
+    if _FRACTION.search(text):
+        return f"{_A_DURATION}; only its seconds may have a fraction"
+    if _TTL.fullmatch(text.upper()):
+        return f"{_A_DURATION}, in capitals"
+    return _A_DURATION
 
 
 def ttl(value: object) -> str:
     """The ISO 8601 duration as it stands, checked: calendar-aware, positive, at most TTL_YEARS_MAX years."""
     if not isinstance(value, str):
-        raise wrong("an ISO 8601 duration such as P2M, P1DT12H or PT30S", value)
-    if isinstance(duration := _duration(value), str):
-        raise wrong(duration, value)
+        raise wrong(_A_DURATION, value)
+    if isinstance(found := duration(value), str):
+        raise wrong(found, value)
     return value
 
 
-_TTL_JSON = WithJsonSchema(
-    {
-        "title": "Time to live",
-        "description": f"ISO 8601 duration, calendar-aware, positive, at most {TTL_YEARS_MAX} years.",
-        "examples": ["P2M", "P1DT12H", "PT30S"],
-        "type": "string",
-        "minLength": 3,
-        "pattern": TTL_PATTERN,
-        "not": {"pattern": "T$"},
-    }
-)
-OptionalTtl = Annotated[str | None, PlainValidator(ttl), _TTL_JSON]
+Ttl = Annotated[
+    str,
+    PlainValidator(ttl),
+    WithJsonSchema(
+        {
+            "title": "Time to live",
+            "description": f"ISO 8601 duration, calendar-aware, positive, at most {TTL_YEARS_MAX} years. Only seconds "
+            "may have a fraction, after a point or a comma; what is finer than microseconds is cut off.",
+            "examples": ["P2M", "P1DT12H", "PT30S"],
+            "type": "string",
+            "minLength": 3,
+            "pattern": TTL_PATTERN,
+            "not": {"pattern": "T$"},
+        }
+    ),
+]
 
 
 def expiry(ttl: str, time: datetime) -> datetime:
@@ -101,11 +120,11 @@ def expiry(ttl: str, time: datetime) -> datetime:
 
     Raises ValueError with a sentence if the ttl is none, or ends after the year 9999.
     """
-    duration = _duration(ttl)
-    if isinstance(duration, str):
-        raise wrong(duration, ttl)
+    found = duration(ttl)
+    if isinstance(found, str):
+        raise wrong(found, ttl)
     try:
-        end: datetime = time + duration
+        end: datetime = time + found
     except (ValueError, OverflowError):
         raise wrong(f"so short that it ends before the year 10000 when counted from {time.isoformat()}", ttl) from None
     return end

@@ -50,7 +50,7 @@ class Model:
     def _segment_create(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
         if data["segment"] in self.segments:
             return [_rejected(causation, data["segment"], "segment_exists", {"data.segment"})]
-        fields = {"description": None, "owner": None, "tags": [], "percent": None} | data
+        fields = {"description": None, "owner": None, "tags": [], "percent": None} | _cleared(data)
         policy = fields.pop("on_decrease", "release")
         generation = f"{data['segment']}#{self.created[data['segment']]}"
         self.created[data["segment"]] += 1
@@ -63,7 +63,7 @@ class Model:
         if data["segment"] not in self.segments:
             return [_rejected(causation, data["segment"], "segment_not_found", {"data.segment"})]
         segment = self.segments[data["segment"]]
-        segment.fields |= data
+        segment.fields |= _cleared(data)
         policy = segment.fields.pop("on_decrease", "release")
         if "percent" in data:
             self.rollouts[segment.generation] = Rollout(data["percent"], policy)
@@ -274,3 +274,8 @@ class Model:
 def _rejected(causation: str, key: str, code: str, fields: set[str]) -> Event:
     data = {"code": code, "fields": sorted(fields)}
     return {"type": "command.rejected", "key": key, "causation": causation, "data": data}
+
+
+def _cleared(data: dict[str, Any]) -> dict[str, Any]:
+    """An empty text is none."""
+    return data | {field: data[field] or None for field in ("description", "owner") if field in data}

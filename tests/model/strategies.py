@@ -126,7 +126,7 @@ details = st.fixed_dictionaries(
     {"segment": segments},
     optional={
         "description": st.sampled_from(["d1", "d2"]),
-        "owner": st.none() | st.just("o"),
+        "owner": st.sampled_from(["", "o"]),
         "tags": st.just(["t"]),
         "percent": percents,
     },

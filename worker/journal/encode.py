@@ -116,6 +116,7 @@ class Encoder:
             sequence=row["sequence"],
             data=data,
             causationid=row["command_id"],
+            causationsource=row["command_source"],
             correlationid=row["correlation_id"],
             traceparent=row["traceparent"],
         )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from schemas.decode import Command, Refusal
 from schemas.encode import encode_data
+from schemas.values import RECORD_KEY_BYTES_MAX
 from worker.postgres.session import Session
 
 Clock = Callable[[], datetime]
@@ -130,7 +131,7 @@ def rejected(
         command_source=refusal.command_source,
         correlation_id=refusal.correlationid,
         traceparent=refusal.traceparent,
-        record_key=key,
+        record_key=key and key[:RECORD_KEY_BYTES_MAX],
         detail=encode_data(detail).decode(),
     )
 

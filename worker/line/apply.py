@@ -12,7 +12,7 @@ from uuid import UUID
 import tenacity
 
 from schemas.commands import MembershipQuery
-from schemas.decode import Command
+from schemas.decode import Command, untimely
 from schemas.rejections import FieldError, RejectionCode
 from schemas.topics import may_be_replied_to
 from worker.errors import CommitUnknown, Fenced, Refused, Unavailable
@@ -123,7 +123,7 @@ class Applier:
             if commands:
                 exclusive = any(handlers.HANDLERS[record.what.type].is_exclusive for record in commands)
                 await session.fetch("lock_exclusive" if exclusive else "lock_shared", STRUCTURE_LOCK)
-                commands = await self._fresh(commands, context)
+                commands = _timely(await self._fresh(commands, context), context)
             if failure is not None:
                 for record in commands:
                     context.refuse(record, *_failed(failure))
@@ -172,6 +172,16 @@ class Applier:
         for row in rows:
             context.count(named.pop(row["name"].bytes), "duplicate")
         return list(named.values())
+
+
+def _timely(commands: list[ReceivedCommand[Any]], context: handlers.Context) -> list[ReceivedCommand[Any]]:
+    """Refuse the fresh commands that came too late by their record's timestamp."""
+    timely = [record for record in commands if not record.what.untimely]
+    if len(timely) < len(commands):
+        for record in commands:
+            if record.what.untimely:
+                context.refuse_as(record, untimely(record.what))
+    return timely
 
 
 def command_name(command: Command) -> bytes:

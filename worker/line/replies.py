@@ -139,6 +139,7 @@ class Replies:
             sequence=None,
             data={"user_id": user_id, "segments": snapshots[user_id]},
             causationid=query.id,
+            causationsource=query.source,
             correlationid=query.correlationid,
             traceparent=query.traceparent,
         )

@@ -102,7 +102,17 @@ BAD = [
     Bad("a wrong key", change(), "invalid", "must be the user id", ("key",), key=b"u2"),
     Bad("a key that is no text", change(), "invalid", "must be the user id", ("key",), key=b"\xff\xfe"),
     Bad("a header that is no text", b"{}", "malformed", "must be UTF-8", headers=(("ce_id", b"\xff"),)),
-    Bad("another content-type", change(), "malformed", "application/cloudevents", headers=(("content-type", b"a/b"),)),
+    Bad(
+        "another content-type",
+        event(specversion=None),
+        "malformed",
+        "application/cloudevents",
+        headers=(("content-type", b"a/b"),),
+    ),
+    Bad("a batch", b"[" + change() + b"]", "malformed", "batches of CloudEvents are not taken"),
+    Bad("UTF-16", change().decode().encode("utf-16"), "malformed", "UTF-16"),
+    Bad("a registry's frame", b"\0\0\0\0\7" + change(), "malformed", "Schema Registry"),
+    Bad("a key as JSON", change(), "invalid", "is that in quotation marks", ("key",), key=b'"u1"'),
     Bad(
         "three decimals",
         event({"segment": "u1", "percent": 1.234}, type=qualified("segment.create")),
@@ -153,6 +163,20 @@ async def test_the_place_is_told(outside: Line, name: str) -> None:
     assert (one.data["topic"], one.data["partition"], one.data["offset"]) == (sent.topic, sent.partition, sent.offset)
     assert one.event["subject"] == f"{sent.topic}/{sent.partition}/{sent.offset}"
     assert (one.key, "partitionkey" in one.event) == (None, False)
+
+
+async def test_a_key_as_large_as_a_record_may_be(outside: Line, name: str) -> None:
+    """Of it the event has the beginning: written out, each of its bytes would be six."""
+    key, value = b"\x01" * 1_000_000, event({"user_id": name}, id=name)
+    await outside.send_raw(MEMBERSHIPS, value, key)
+    one = await outside.outcome(name)
+    assert (one.data["code"], one.data["message"]) == (
+        "too_large",
+        "The record key has 1,000,000 bytes; at most 1,024 are taken.",
+    )
+    assert one.key == key[:1_024]
+    assert one.event["partitionkey"] == one.key.decode()
+    assert len(json.dumps(one.event)) < 10_000
 
 
 async def test_much_of_it_at_once(outside: Line, name: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from schemas.envelope import qualified
 from schemas.topics import Topic
 from tests.support.events import active, hold_envelope, rows
@@ -25,6 +27,7 @@ async def test_an_events_whole_envelope(outside: Line, name: str) -> None:
         "datacontenttype": "application/json",
         "partitionkey": name,
         "causationid": f"{name}-1",
+        "causationsource": "/tests",
         "correlationid": "c",
         "traceparent": TRACE,
     }
@@ -68,6 +71,20 @@ async def test_structured_without_a_content_type(outside: Line, name: str) -> No
     value = json.dumps(_event(name, {"user_id": name})).encode()
     await outside.send_raw(Topic.MEMBERSHIP_COMMANDS, value, name.encode())
     assert (await outside.outcome(name)).data["reason"] == "user_registered"
+
+
+@pytest.mark.parametrize("content_type", [b"application/json", b"text/plain"])
+async def test_structured_under_the_content_type_of_its_data(outside: Line, name: str, content_type: bytes) -> None:
+    """As older SDKs and proxies write it; with null for all that is absent, as generated models do."""
+    await outside.ask("segment.create", {"segment": name})
+    await outside.ask("user.register", {"user_id": name})
+    nothing = {"ttl": None, "expires_at": None}
+    data = {"user_id": name, "add": [{"segment": name} | nothing], "remove": None} | nothing
+    event = _event(f"{name}-1", data, time=None, correlationid=None, type=qualified("membership.change"))
+    headers = [("content-type", content_type)]
+    await outside.send_raw(Topic.MEMBERSHIP_COMMANDS, json.dumps(event).encode(), name.encode(), headers)
+    one = await outside.outcome(f"{name}-1")
+    assert [item["segment"] for item in one.data["entered"]] == [name]
 
 
 async def test_binary_mode(outside: Line, name: str) -> None:

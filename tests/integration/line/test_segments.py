@@ -47,7 +47,9 @@ async def test_update_changes_what_is_given(outside: Line, name: str) -> None:
     hold_envelope(outside, changed)
     assert changed.type == "segment.updated"
     assert changed.data == made.data | {"owner": "bob", "percent": 99.99}
-    emptied = await outside.ask("segment.update", {"segment": name, "description": None, "owner": None, "tags": []})
+    nothing = dict.fromkeys(["description", "owner", "tags", "on_decrease"])
+    assert (await outside.ask("segment.update", {"segment": name, "percent": 99.99} | nothing)).data == changed.data
+    emptied = await outside.ask("segment.update", {"segment": name, "description": "", "owner": "", "tags": []})
     assert emptied.data == changed.data | {"description": None, "owner": None, "tags": []}
     await outside.ask("segment.delete", {"segment": name})  # or others' users would enter it
 

@@ -7,12 +7,14 @@ from typing import Any, get_args
 import pytest
 from cloudevents.core.bindings import kafka
 from cloudevents.core.v1.event import CloudEvent
+from cloudevents.v1.http import CloudEvent as OlderEvent
+from cloudevents.v1.kafka import conversion as older
 
 from schemas.commands import COMMANDS, CommandType
 from schemas.decode import Command, Refusal
 from schemas.envelope import qualified
 from schemas.topics import Topic
-from tests.unit.schemas.records import GOOD, event, judge, key_of
+from tests.unit.schemas.records import GOOD, MISSING, event, judge, key_of
 
 NAMES: tuple[CommandType, ...] = get_args(CommandType)
 MEMBERSHIP = Topic.MEMBERSHIP_COMMANDS
@@ -74,18 +76,45 @@ def test_the_content_type_decides_the_mode() -> None:
 
 
 @pytest.mark.parametrize(
-    "content_type",
-    ["application/json", "text/plain", "application/cloudevents-batch+json", "application/cloudevents+avro", ""],
+    "content_type", ["application/json", "text/plain", "application/octet-stream", "application/cloudevents+avro", ""]
 )
 def test_another_content_type_without_attributes(content_type: str) -> None:
-    refusal = judge(STRUCTURED, MEMBERSHIP, b"u1", (("content-type", content_type.encode()),))
+    """An object with a specversion is the event, whatever SDKs and proxies say of it."""
+    headers = (("content-type", content_type.encode()), ("x", b"y"))
+    command = judge(STRUCTURED, MEMBERSHIP, b"u1", headers)
+    assert isinstance(command, Command)
     if not content_type:
-        assert isinstance(refusal, Command)
         return
+    value = json.dumps(event("user.register", specversion=MISSING)).encode()
+    refusal = judge(value, MEMBERSHIP, b"u1", headers)
     assert isinstance(refusal, Refusal)
     assert refusal.code == "malformed"
     assert refusal.message.startswith(f'The content-type is "{content_type}"')
     assert "it must be application/cloudevents+json" in refusal.message
+    assert (refusal.command_id, refusal.command_source) == ("c1", "/tests")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_older_interface_of_the_official_sdk(name: CommandType) -> None:
+    """It writes the whole event under the content type of the data."""
+    attributes = {"type": qualified(name), "source": "/sdk", "id": "c1", "datacontenttype": "application/json"}
+    message = older.to_structured(OlderEvent(attributes, GOOD[name]), key_mapper=lambda _: key_of(GOOD[name]))
+    assert message.headers == {"content-type": b"application/json"}
+    value, headers = message.value, tuple(message.headers.items())
+    assert isinstance(value, bytes)
+    command = judge(value, COMMANDS[name].topic, key_of(GOOD[name]), headers)
+    assert isinstance(command, Command)
+    assert (command.type, command.id, command.source) == (name, "c1", "/sdk")
+
+
+@pytest.mark.parametrize("headers", [(), *[((f"{attribute}", value),) for attribute, value in ATTRIBUTES[:1]]])
+def test_a_batch_is_refused_with_the_reason(headers: Any) -> None:
+    batch = (*headers, ("content-type", b"application/cloudevents-batch+json; charset=utf-8"))
+    for value in (b"[" + STRUCTURED + b"]", STRUCTURED):
+        refusal = judge(value, MEMBERSHIP, b"u1", batch)
+        assert isinstance(refusal, Refusal)
+        assert refusal.code == "malformed"
+        assert "batches of CloudEvents are not taken" in refusal.message
 
 
 @pytest.mark.parametrize("content_type", [b"application/json", b"application/json; charset=utf-8", b"text/x+json"])

@@ -76,21 +76,20 @@ DATA: dict[EventType, dict[str, Any]] = {
         "segments": [{"segment": "a", "segment_id": ID, "origin": "rollout", "since": NOW, "expires_at": None}],
     },
 }
+OPTIONAL = ["key", "sequence", "causationid", "causationsource", "correlationid", "traceparent"]
 NAMES: tuple[EventType, ...] = get_args(EventType)
 
 
 def encoded(name: EventType, data: Any = None, **columns: Any) -> bytes:
-    given: dict[str, Any] = {"key": "u1", "sequence": 7, "causationid": "c", "correlationid": "k", "traceparent": "t"}
-    given |= columns
+    given: dict[str, Any] = {"key": "u1", "sequence": 7, "causationid": "c", "causationsource": "/s"}
+    given |= {"correlationid": "k", "traceparent": "t"} | columns
     data = DATA[name] if data is None else data
     return encode_event(id="e-7", source="/segmentation", type=name, time=NOW, subject="u1", data=data, **given)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("is_fragment", [False, True])
-@pytest.mark.parametrize(
-    "columns", [{}, dict.fromkeys(["key", "sequence", "causationid", "correlationid", "traceparent"])]
-)
+@pytest.mark.parametrize("columns", [{}, dict.fromkeys(OPTIONAL)])
 def test_an_event_meets_its_model_its_schema_and_the_sdk(
     name: EventType, is_fragment: bool, columns: dict[str, Any]
 ) -> None:
@@ -113,7 +112,7 @@ def test_the_bytes() -> None:
     assert value.decode() == (
         '{"specversion":"1.0","id":"e-7","source":"/segmentation","type":"segmentation.segment.deleted.v1",'
         '"time":"2025-01-31T10:00:00.123456Z","subject":"u1","datacontenttype":"application/json","partitionkey":"u1",'
-        f'"sequence":"7","causationid":"c","data":{{"segment":"a","segment_id":"{ID}"}}}}'
+        f'"sequence":"7","causationid":"c","causationsource":"/s","data":{{"segment":"a","segment_id":"{ID}"}}}}'
     )
 
 

@@ -1,6 +1,6 @@
 """The helper of those who send commands."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, get_args
 
@@ -71,6 +71,8 @@ def test_an_expiry_in_the_past() -> None:
     data = {"user_id": "u", "add": ["a"], "expires_at": "2001-01-01T00:00:00Z"}
     with pytest.raises(InvalidCommandError, match="later than the command's time"):
         new_command("membership.change", data, source="/cli")
+    with pytest.raises(InvalidCommandError, match="later than the command's time"):
+        new_command("membership.change", data, source="/cli", time=datetime(2025, 1, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("percent", [Decimal("12.345678901234567890123"), Decimal("NaN"), object()])

@@ -23,6 +23,9 @@ from tests.unit.schemas.records import accepted, errors_of, refused
         ("P1M1D", "2025-03-01T10:00:00Z"),
         ("PT30S", "2025-01-31T10:00:30Z"),
         ("PT0.000001S", "2025-01-31T10:00:00.000001Z"),
+        ("PT0,5S", "2025-01-31T10:00:00.5Z"),
+        ("PT1.1234567S", "2025-01-31T10:00:01.123456Z"),
+        ("PT1.9999999S", "2025-01-31T10:00:01.999999Z"),
         ("PT36H", "2025-02-01T22:00:00Z"),
         ("P100Y", "2125-01-31T10:00:00Z"),
         ("P1200M", "2125-01-31T10:00:00Z"),
@@ -42,6 +45,7 @@ def test_a_ttl_counts_by_the_calendar(ttl: str, expires_at: str) -> None:
         "P0D",
         "PT0S",
         "PT0.000000S",
+        "PT0.0000009S",
         "-P1D",
         "P-1D",
         "P1",
@@ -72,6 +76,20 @@ def test_no_ttls(ttl: str) -> None:
     refusal = refused("membership.change", {"user_id": "u", "add": ["a"], "ttl": ttl})
     assert refusal.code == "invalid"
     assert [*errors_of(refusal)] == ["data.ttl"]
+
+
+@pytest.mark.parametrize(
+    ("ttl", "reason"),
+    [
+        ("PT1.5H", "only its seconds may have a fraction"),
+        ("P0,5D", "only its seconds may have a fraction"),
+        ("-P1D", "without a sign"),
+        ("p1d", "in capitals"),
+        ("PT0.0000001S", "longer than nothing, by a microsecond or more"),
+    ],
+)
+def test_the_true_reason_is_told(ttl: str, reason: str) -> None:
+    assert reason in errors_of(refused("membership.change", {"user_id": "u", "add": ["a"], "ttl": ttl}))["data.ttl"]
 
 
 @pytest.mark.parametrize("ttl", ["P100Y", "P1M", "PT1S"])

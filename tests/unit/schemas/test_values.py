@@ -1,5 +1,7 @@
 """Each value's form, at its edges."""
 
+import sys
+import unicodedata
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from schemas.commands import ReportRequest, SegmentCreate, SegmentUpdate, UserRegister
 from schemas.decode import Command, Refusal
 from schemas.topics import Topic
-from schemas.values import shown, traceparent
+from schemas.values import _hidden, shown, traceparent
 from tests.unit.schemas.records import accepted, errors_of, judge, refused
 
 
@@ -29,6 +31,21 @@ def test_no_user_ids(given: Any) -> None:
     refusal = refused("user.register", {"user_id": given})
     assert refusal.code == "invalid"
     assert errors_of(refusal)["data.user_id"].startswith("must be text of 1–128 printable characters")
+
+
+def test_user_ids_do_not_depend_on_the_unicode_of_this_python() -> None:
+    """The rule as categories, held against the interpreter's own table as far as that knows the characters."""
+    hidden = {"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"}
+    for number in range(sys.maxunicode + 1):
+        character = chr(number)
+        category = unicodedata.category(character)
+        if category == "Cn" and not (number & 0xFFFE == 0xFFFE or 0xFDD0 <= number <= 0xFDEF):
+            continue  # assigned by a newer version or not yet: written down in the rule, which decides alone
+        assert (_hidden(character) is not None) == (category in hidden or category == "Cn"), hex(number)
+    for newer in ("\U0001fae8", "\U0001fadc", "\U0001faea", "\u1c89"):  # of Unicode 15, 16, 17 and 16
+        accepted("user.register", {"user_id": newer})
+    for format_character in ("\U0001343f", "\U000110cd"):
+        refused("user.register", {"user_id": format_character})
 
 
 @pytest.mark.parametrize("digits", [129, 400, 4_300, 4_301, 10_000])
@@ -116,7 +133,6 @@ def test_percents(written: str, percent: str) -> None:
         "101",
         '"12"',
         "true",
-        "null",
         "1e400",
         "1e-400",
         "1e99999999999999999999",
@@ -150,7 +166,7 @@ def test_texts_have_a_limit(field: str, limit: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "tags", [None, "a", ["a", "a"], [""], ["x" * 256], [1], ["a\0"], [str(i) for i in range(65)], {}, [None]]
+    "tags", ["a", ["a", "a"], [""], ["x" * 256], [1], ["a\0"], [str(i) for i in range(65)], {}, [None]]
 )
 def test_no_tags(tags: Any) -> None:
     refusal = refused("segment.create", {"segment": "s", "tags": tags})
@@ -165,20 +181,24 @@ def test_tags() -> None:
 
 
 def test_an_update_says_what_it_gives() -> None:
-    command = accepted("segment.update", {"segment": "s", "description": None, "owner": "x", "tags": []})
+    """Null leaves a field as it is, as absence does: models that others generate write it for what they do not set."""
+    command = accepted("segment.update", {"segment": "s", "description": "", "owner": "x", "tags": []})
     assert isinstance(command.data, SegmentUpdate)
     assert command.data.changed == {"description", "owner", "tags"}
-    assert (command.data.description, command.data.owner, command.data.on_decrease) == (None, "x", "release")
+    nothing = dict.fromkeys(["description", "owner", "tags", "on_decrease"])
+    command = accepted("segment.update", {"segment": "s", "percent": 5} | nothing)
+    assert isinstance(command.data, SegmentUpdate)
+    assert command.data.changed == {"percent"}
 
 
-@pytest.mark.parametrize("data", [{"segment": "s"}, {"segment": "s", "on_decrease": "keep"}])
+@pytest.mark.parametrize("data", [{}, {"on_decrease": "keep"}, {"percent": None, "owner": None, "tags": None}])
 def test_an_update_of_nothing(data: dict[str, Any]) -> None:
-    assert errors_of(refused("segment.update", data)) == {
+    assert errors_of(refused("segment.update", {"segment": "s"} | data)) == {
         "data": "must have at least one of description, owner, tags and percent"
     }
 
 
-@pytest.mark.parametrize("on_decrease", ["Keep", "", None, 1, "drop"])
+@pytest.mark.parametrize("on_decrease", ["Keep", "", 1, "drop"])
 def test_no_on_decrease(on_decrease: Any) -> None:
     refusal = refused("segment.update", {"segment": "s", "percent": 1, "on_decrease": on_decrease})
     assert errors_of(refusal)["data.on_decrease"].startswith('must be "release" or "keep", is ')

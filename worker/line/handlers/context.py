@@ -42,8 +42,12 @@ class Context:
         self, record: ReceivedCommand[Any], code: RejectionCode, message: str, errors: Sequence[FieldError] = ()
     ) -> None:
         """Journal a good command as refused by the state that it met."""
-        self._append(record, refused(record.what, code, message, errors))
-        self._count(record.what.type, code)
+        self.refuse_as(record, refused(record.what, code, message, errors))
+
+    def refuse_as(self, record: ReceivedCommand[Any], refusal: Refusal) -> None:
+        """… with these words."""
+        self._append(record, refusal)
+        self._count(record.what.type, refusal.code)
 
     def _append(self, record: Received[object], refusal: Refusal) -> None:
         row = journal.rejected(

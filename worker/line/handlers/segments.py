@@ -22,9 +22,9 @@ async def create_segments(context: Context, records: list[ReceivedCommand[Segmen
         [item.segment for item in data],
         [context.new_uuid() for _ in data],
         [context.new_uuid() for _ in data],
-        [item.description for item in data],
-        [item.owner for item in data],
-        [_json(item.tags) for item in data],
+        [item.description or None for item in data],
+        [item.owner or None for item in data],
+        [_json(item.tags or ()) for item in data],
         [item.percent for item in data],
         context.now,
     )
@@ -39,15 +39,17 @@ async def update_segments(context: Context, records: list[ReceivedCommand[Segmen
         "segments_update",
         [item.segment for item in data],
         ["description" in item.changed for item in data],
-        [item.description for item in data],
+        [item.description or None for item in data],
         ["owner" in item.changed for item in data],
-        [item.owner for item in data],
-        [_json(item.tags) if "tags" in item.changed else None for item in data],
+        [item.owner or None for item in data],
+        [None if item.tags is None else _json(item.tags) for item in data],
         [item.percent for item in data],
         context.now,
     )
     _segment_outcomes(context, records, rows, "segment.updated", RejectionCode.SEGMENT_NOT_FOUND, "does not exist")
-    await _begin_rollouts(context, rows, {item.segment: item.on_decrease for item in data if item.percent is not None})
+    await _begin_rollouts(
+        context, rows, {item.segment: item.on_decrease or "release" for item in data if item.percent is not None}
+    )
 
 
 async def _begin_rollouts(context: Context, rows: Sequence[Record], policies: dict[str, str]) -> None:

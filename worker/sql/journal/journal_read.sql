@@ -16,7 +16,7 @@ with measured as (
 )
 select
     sequence, time, type::text, reason::text, segment_key, user_id, entered, exited, renewed, unchanged, expires_at,
-    command_id, correlation_id, traceparent, record_key, detail
+    command_id, command_source, correlation_id, traceparent, record_key, detail
 from measured
 where total <= $4::bigint or total = bytes
 order by sequence

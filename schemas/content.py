@@ -1,0 +1,60 @@
+"""What a command says, as a number: so that a retry can be told from another command under the same name.
+
+It stands for the type and the data as they are meant, not as they were written: the order of fields, null for what is
+absent, an integer for a user id's text, `12.50` for `12.5`, `PT24H` for `P1D`, another zone for the same instant, and
+an expiry for all of `add` instead of one for each make no difference. `time` and the other attributes are left out:
+a producer that makes the CloudEvent anew for a retry sets another time.
+"""
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+import isodate
+import orjson
+
+from schemas.commands import Addition, CommandType, MembershipChange
+from schemas.envelope import Data
+from schemas.times import duration
+
+_Expiry = datetime | list[int] | None
+
+
+def content_of(name: CommandType, data: Data) -> int:
+    """64 bits of a hash of the command's type and data, signed."""
+    said: Any
+    if isinstance(data, MembershipChange):
+        said = [data.user_id, _additions(data), data.remove or ()]
+    else:
+        said = [_plain(getattr(data, field)) for field in type(data).model_fields]
+    digest = blake2b(orjson.dumps([name, said], str), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+def _additions(change: MembershipChange) -> Any:
+    """Each segment with the expiry that it gets; names alone where there is none."""
+    add, common = change.add or (), _expiry(change)
+    if common is None and all(type(item) is str for item in add):
+        return add
+    expiries = [(item, common) if isinstance(item, str) else (item.segment, _expiry(item) or common) for item in add]
+    return expiries if any(expiry for _, expiry in expiries) else [segment for segment, _ in expiries]
+
+
+def _expiry(source: MembershipChange | Addition) -> _Expiry:
+    return source.expires_at if source.ttl is None else _ttl(source.ttl)
+
+
+@lru_cache(maxsize=4_096)
+def _ttl(text: str) -> list[int]:
+    """Months and microseconds: these two can't be converted into each other, all else can."""
+    found = duration(text)
+    assert not isinstance(found, str), "the model has checked it"
+    if isinstance(found, isodate.Duration):
+        return [int(found.years * 12 + found.months), found.tdelta // timedelta(microseconds=1)]
+    return [0, found // timedelta(microseconds=1)]
+
+
+def _plain(value: object) -> object:
+    """An absent value and its default are the same."""
+    return None if value in ("release", ()) else value
