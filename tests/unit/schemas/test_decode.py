@@ -7,12 +7,11 @@ from typing import Any, get_args
 import pytest
 
 from schemas.commands import COMMANDS, Change, CommandType, SegmentCreate
-from schemas.decode import Command, Refusal, decode, untimely
+from schemas.decode import Command, Refusal, decode
 from schemas.envelope import qualified
 from schemas.sentences import ERRORS_MAX
 from schemas.topics import Topic
 from tests.unit.schemas.records import (
-    GOOD,
     MISSING,
     RECORD_BYTES_MAX,
     TIME,
@@ -22,7 +21,6 @@ from tests.unit.schemas.records import (
     event,
     judge,
     judged,
-    key_of,
     refused,
 )
 
@@ -48,89 +46,6 @@ def test_null_attributes_count_as_absent() -> None:
     nothing = dict.fromkeys(["correlationid", "replyto", "traceparent", "datacontenttype", "data_base64", "time"])
     command = accepted("user.register", **nothing)
     assert (command.correlationid, command.replyto, command.traceparent) == (None, None, None)
-
-
-def test_without_a_time_the_record_has_one() -> None:
-    assert accepted("user.register", time=MISSING).time == datetime(2025, 1, 31, 10, tzinfo=UTC)
-    value = json.dumps(event("user.register", time=MISSING)).encode()
-    command = judge(value, MEMBERSHIP, b"u1", timestamp_ms=1_738_317_600_123)
-    assert isinstance(command, Command)
-    assert command.time == datetime(2025, 1, 31, 10, 0, 0, 123_000, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("timestamp_ms", [-1, -(2**63), 2**63 - 1, 253_402_300_800_000])
-def test_a_record_timestamp_that_is_no_date(timestamp_ms: int) -> None:
-    """The same bytes may be right in another record, which only the state can tell; a query has no state."""
-    message = {"time": "must be given, as the record's own timestamp is no date"}
-    value = json.dumps(event("user.register", time=MISSING)).encode()
-    command = judge(value, MEMBERSHIP, b"u1", timestamp_ms=timestamp_ms)
-    assert isinstance(command, Command)
-    assert errors_of(untimely(command)) == message
-    query = json.dumps(event("membership.query", time=MISSING)).encode()
-    refusal = judge(query, MEMBERSHIP, b"u1", timestamp_ms=timestamp_ms)
-    assert isinstance(refusal, Refusal)
-    assert errors_of(refusal) == message
-    good = judge(REGISTER, MEMBERSHIP, b"u1", timestamp_ms=timestamp_ms)
-    assert isinstance(good, Command)
-    assert not good.untimely
-
-
-PAST = {"user_id": "u1", "add": ["a"], "expires_at": "2024-01-01T00:00:00Z"}
-
-
-def test_wrong_by_the_records_timestamp_alone() -> None:
-    """Its name decides: the same bytes may have been applied while they were right."""
-    command = accepted("membership.change", PAST, time=MISSING)
-    refusal = untimely(command)
-    assert [*errors_of(refusal)] == ["data.expires_at"]
-    assert (refusal.code, refusal.command_id, refusal.command_source) == ("invalid", "c1", "/tests")
-    assert refusal.message.startswith("The command is invalid: data.expires_at must be later than the command's time")
-    before = judge(
-        json.dumps(event("membership.change", PAST, time=MISSING)).encode(), MEMBERSHIP, b"u1", timestamp_ms=0
-    )
-    assert isinstance(before, Command)
-    assert (before.untimely, before.content) == ((), command.content)
-
-
-@pytest.mark.parametrize(
-    ("data", "others"),
-    [(PAST, {}), (PAST | {"remove": ["a"]}, {"time": MISSING}), (PAST | {"ttl": "P1D"}, {"time": MISSING})],
-)
-def test_wrong_whatever_the_records_timestamp(data: dict[str, Any], others: dict[str, Any]) -> None:
-    assert refused("membership.change", data, **others).code == "invalid"
-
-
-def test_a_wrong_key_is_wrong_at_any_time() -> None:
-    value = json.dumps(event("membership.change", PAST, time=MISSING)).encode()
-    refusal = judge(value, MEMBERSHIP, b"u2")
-    assert isinstance(refusal, Refusal)
-    assert [*errors_of(refusal)] == ["data.expires_at", "key"]
-
-
-def test_a_key_has_a_limit() -> None:
-    at_limit = judge(REGISTER, MEMBERSHIP, b"x" * 1_024)
-    assert isinstance(at_limit, Refusal)
-    assert at_limit.code == "invalid"
-    for value in (REGISTER, b"{", None):
-        refusal = judge(value, MEMBERSHIP, b"\x01" * 3_000_000)
-        assert isinstance(refusal, Refusal)
-        assert refusal.code == "too_large"
-        assert refusal.message == "The record key has 3,000,000 bytes; at most 1,024 are taken."
-        assert refusal.command_id == ("c1" if value == REGISTER else None)
-
-
-@pytest.mark.parametrize(
-    ("key", "said"),
-    [
-        (b'"u1"', "in quotation marks"),
-        (b'\0\0\0\0\7"u1"', "in a Schema Registry's frame"),
-        (b"\0\0\0\0\7\4u1", "in a Schema Registry's frame"),
-    ],
-)
-def test_what_has_become_of_a_key_is_named(key: bytes, said: str) -> None:
-    refusal = judge(REGISTER, MEMBERSHIP, key)
-    assert isinstance(refusal, Refusal)
-    assert said in errors_of(refusal)["key"]
 
 
 def test_other_attributes_are_ignored() -> None:
@@ -299,28 +214,6 @@ def test_attributes_that_are_invalid(attribute: str, value: Any, message: str) -
 )
 def test_json_media_types(media_type: str) -> None:
     accepted("user.register", datacontenttype=media_type)
-
-
-@pytest.mark.parametrize("name", [name for name in COMMAND_NAMES if name != "report.request"])
-@pytest.mark.parametrize("key", [None, b"", b"other", b"u1 ", b"\xff", b"x" * 1000])
-def test_the_key_is_what_the_command_is_about(name: CommandType, key: bytes | None) -> None:
-    refusal = judge(json.dumps(event(name)).encode(), COMMANDS[name].topic, key)
-    assert isinstance(refusal, Refusal)
-    what = "segment" if name.startswith("segment") else "user id"
-    right = (key_of(GOOD[name]) or b"").decode()
-    assert refusal.code == "invalid"
-    assert errors_of(refusal)["key"].startswith(f'must be the {what}, "{right}", is ')
-    assert len(refusal.message) < 200
-
-
-@pytest.mark.parametrize("key", [None, b"", b"2025-01", b"\xff"])
-def test_a_report_command_has_any_key(key: bytes | None) -> None:
-    assert isinstance(judge(json.dumps(event("report.request")).encode(), Topic.REPORT_COMMANDS, key), Command)
-
-
-def test_keys_are_utf_8() -> None:
-    accepted("user.register", {"user_id": "é😀"})
-    accepted("user.register", {"user_id": 42})
 
 
 def test_what_could_be_read_is_told() -> None:
