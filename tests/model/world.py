@@ -194,7 +194,9 @@ class World:
 
     async def events(self) -> list[Event]:
         """What was journaled since the last call, encoded as the relay does it."""
-        rows = await self.looking.fetch("journal_read", self.sequence, datetime.min.replace(tzinfo=START.tzinfo), 10**6)
+        rows = await self.looking.fetch(
+            "journal_read", self.sequence, datetime.min.replace(tzinfo=START.tzinfo), 10**6, 10**9
+        )
         assert [row["sequence"] for row in rows] == list(range(self.sequence + 1, self.sequence + 1 + len(rows)))
         self.sequence += len(rows)
         encoded = await self.encoder.encode(rows)
