@@ -6,12 +6,10 @@ bytes; the long one judges every other record step by step, and finds what to sa
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
-from typing_extensions import TypeVar  # pydantic brings it; it has defaults
 
 from schemas import binding, sentences
 from schemas.commands import (
@@ -29,7 +27,8 @@ from schemas.commands import (
 )
 from schemas.content import content_of
 from schemas.envelope import REQUIRED_ATTRIBUTES, STRUCTURED_HEADERS, TYPE_CHARACTERS_MAX, Envelope, qualified
-from schemas.rejections import FieldError, RefusalCode, RejectionCode
+from schemas.judged import Command, DataT_co, Refusal, refused, untimely
+from schemas.rejections import FieldError, RefusalCode
 from schemas.resolve import Problems, key_error, resolve
 from schemas.topics import Topic
 from schemas.values import (
@@ -42,61 +41,7 @@ from schemas.values import (
     traceparent,
 )
 
-DataT_co = TypeVar("DataT_co", default=Payload, covariant=True)
-
-
-class Command(NamedTuple, Generic[DataT_co]):
-    """A command that is sound by itself; its type decides that of its data.
-
-    `time` is its own or the record's, in UTC; a ttl has been counted from it.
-    """
-
-    type: CommandType
-    id: str
-    source: str
-    time: datetime
-    correlationid: str | None
-    replyto: str | None
-    traceparent: str | None
-    data: DataT_co
-    content: int
-    """A hash of type and data (`schemas.content`): a retry has the same one."""
-    untimely: tuple[FieldError, ...] = ()
-    """What is wrong with it by the record's timestamp alone. It is refused, unless its name was decided before: the
-    same bytes, sent again later, would be wrong though they were right. `data` is of no use then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a record was not applied: it is no command, or the state that it met refused it.
-
-    What could be read of a record's attributes is text within the limits, else None.
-    """
-
-    code: RefusalCode | RejectionCode
-    message: str
-    errors: list[dict[str, str]]
-    """Each `{"field", "message"}`; at most `sentences.ERRORS_MAX` of them."""
-    command_id: str | None
-    command_source: str | None
-    command_type: str | None
-    correlationid: str | None
-    traceparent: str | None
-
-
-def refused(command: Command, code: RejectionCode, message: str, errors: Sequence[FieldError] = ()) -> Refusal:
-    """The refusal of a good command by the state that it met."""
-    return Refusal(
-        code=code,
-        message=message,
-        errors=[error._asdict() for error in errors],
-        command_id=command.id,
-        command_source=command.source,
-        command_type=qualified(command.type),
-        correlationid=command.correlationid,
-        traceparent=command.traceparent,
-    )
-
+__all__ = ["Command", "DataT_co", "Refusal", "decode", "refused", "untimely"]
 
 _NAMES: dict[str, CommandType] = {qualified(name): name for name in COMMANDS}
 _MEMBERSHIP_COMMANDS = Topic.MEMBERSHIP_COMMANDS
@@ -193,13 +138,6 @@ def _made(record: Record, name: CommandType, time: datetime, payload: Payload) -
         payload,
         content_of(name, record.data),
     )
-
-
-def untimely(command: Command) -> Refusal:
-    """The refusal of a command that is wrong by the record's timestamp alone."""
-    errors = command.untimely
-    message = f"The command is invalid: {sentences.summary(errors)}"
-    return refused(command, RejectionCode.INVALID, message, errors[: sentences.ERRORS_MAX])
 
 
 def _judge(
