@@ -18,6 +18,7 @@ from worker.jobs.expiry import Expiry
 from worker.jobs.leader import Leader
 from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
+from worker.journal.backlog import Backlog
 from worker.journal.relay import Relay
 from worker.kafka import topics
 from worker.kafka.clients import group_consumer, require_compiled_records
@@ -61,6 +62,7 @@ class App:
         standstill = Standstill(self._assignment, seconds_max=settings.progress_seconds_max)
         progress.ask(standstill.stuck)
         consumer = group_consumer(settings)
+        self._backlog = Backlog()
         self.relay = Relay(settings, database, progress, clock=now)
         retention = Retention(now, settings.deduplication_window, settings.journal_retention)
         jobs = [Expiry(now), Rollout(now), Deletion(now), retention]
@@ -84,6 +86,7 @@ class App:
             watch=progress.watch("mirror"),
             standstill=standstill,
             lanes_are_well=lambda: not lanes.wait_for_database(),
+            backlog=self._backlog,
         )
         self.http = Http(settings, progress, self._unready)
 
@@ -121,7 +124,7 @@ class App:
             )
         if self._assignment.wanted:
             problems.append(f"{len(self._assignment.wanted)} partitions wait for their positions")
-        return problems
+        return problems + self._backlog.problems(self.relay.trouble)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then end in the line's order, so that nothing waits for the next start."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from schemas.topics import Topic, topic_name
 from worker import deployment
 from worker.errors import ConfigurationError
-from worker.journal.relay import Relay, last_cursor
+from worker.journal import cursor
+from worker.journal.cursor import last_cursor
+from worker.journal.relay import Relay
 from worker.kafka import topics
 from worker.kafka.clients import (
     TopicPartition,
@@ -68,23 +70,40 @@ def _offset(partition: TopicPartition, to: str, begin: int, end: int) -> int:
     return offset
 
 
-async def relay(settings: Settings, to: Literal["kafka", "database"]) -> tuple[int, int]:
-    """Go on publishing after the sequence that Kafka holds, or after the one that PostgreSQL noted.
+async def relay(settings: Settings, to: str) -> tuple[int, int]:
+    """Go on publishing after what Kafka holds (`kafka`), after what PostgreSQL noted (`database`), or after a number.
 
-    Returns the noted sequence and the one to go on after. Raises ConfigurationError while a worker runs.
+    Returns the number that was noted and the one to go on after. Raises ConfigurationError while a worker runs.
     """
+    topic = topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS)
+    is_there = topic in await topics.partitions(settings)
+    if to == "kafka" and not is_there:
+        raise ConfigurationError(f"Kafka lacks the topic {topic}: run `segmentation topics` first")
     async with _session(settings) as session:
         await _require_stopped(session)
-        noted: int = (await session.row("relay_read"))["published_sequence"]
-        if to == "database":
-            await session.fetch("relay_reset", noted, noted)
-            return noted, noted
-        topic = topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS)
-        if topic not in await topics.partitions(settings):
-            raise ConfigurationError(f"Kafka lacks the topic {topic}: run `segmentation topics` first")
-        sequence = await last_cursor(settings, topic) or 0
-        await session.fetch("relay_reset", sequence, None)
-        return noted, sequence
+        found = await cursor.places(session, await last_cursor(settings, topic) if is_there else None)
+        async with session.transaction():
+            sequence = await _chosen(session, found, to)
+            await session.fetch("relay_reset", sequence)
+    return found.noted, sequence
+
+
+async def _chosen(session: Session, found: cursor.Places, to: str) -> int:
+    """The number to go on after; what must change in the journal so that it can is changed."""
+    match to:
+        case "database":
+            if found.tail_was_lost:
+                await session.fetch("journal_rename")
+            return found.noted
+        case "kafka":
+            await session.fetch("journal_advance", found.committed.sequence)
+            dropped = found.head if found.oldest is None else found.oldest - 1  # by retention: gone for good
+            return max(found.committed.sequence, dropped)
+        case _:
+            sequence = int(to)
+    if sequence > found.head:
+        raise ConfigurationError(f"The journal's last number is {found.head}; {sequence} is after it")
+    return sequence
 
 
 async def ownership(settings: Settings) -> tuple[dict[str, str] | None, dict[str, str]]:

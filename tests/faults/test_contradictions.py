@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -83,8 +85,80 @@ async def test_the_database_was_restored(settings: Settings, topics: list[str]) 
                 await _register(outside, "first", 0)
             await connection.execute("update journal_head set sequence = 0; delete from journal")
             await connection.execute("update relay set published_sequence = 0")
-            with pytest.raises(RelayHalted, match="restored to an earlier state"):
+            with pytest.raises(RelayHalted, match=r"ends at 0: the database was restored .* reset relay --to kafka"):
                 await asyncio.wait_for(app.run(settings), SECONDS_MAX)
+            assert await reset.relay(settings, "kafka") == (0, 1)
+            async with working(settings):
+                await _register(outside, "second", 0)
+            assert [one.event["sequence"] for one in outside.said] == ["1", "2"]
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("to", "goes_on_after", "said"), [("kafka", 2, ["1", "2", "3"]), ("database", 1, ["1", "2", "2", "3"])]
+)
+async def test_a_replica_without_the_last_rows_took_over(
+    settings: Settings, topics: list[str], to: str, goes_on_after: int, said: list[str]
+) -> None:
+    """It has given their numbers out again: without a look at more than the number that would go unnoticed."""
+    async with _connected(settings) as connection, line(settings) as outside:
+        async with working(settings):
+            await _register(outside, "first", 0)
+            await _register(outside, "lost", 0)
+        await connection.execute("update journal set time = now(), user_id = 'other' where sequence = 2")
+        await connection.execute("update relay set published_sequence = 1")
+        with pytest.raises(RelayHalted, match=r"row 2 is not the one .* after 2, .* --to database` goes on after 1"):
+            await asyncio.wait_for(app.run(settings), SECONDS_MAX)
+        assert await reset.relay(settings, to) == (1, goes_on_after)
+        async with working(settings):
+            await _register(outside, "next", 0)
+    assert [one.event["sequence"] for one in outside.said] == said
+    assert len({one.event["id"] for one in outside.said}) == len(said)
+
+
+async def test_what_kafka_lost_was_dropped_by_retention(settings: Settings, topics: list[str]) -> None:
+    """What the journal still has is published again; what retention has dropped can't be, and stops nothing."""
+    async with _connected(settings) as connection, line(settings) as outside:
+        async with working(settings):
+            for number in range(3):
+                await _register(outside, f"u{number}", 0)
+        name = topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS)
+        async with kafka.admin(settings) as client:
+            await client.delete_topics([name])
+        await created_again(settings, name)
+        await connection.execute("delete from journal where sequence <= 2")
+        assert await reset.relay(settings, "kafka") == (3, 2)
+        async with working(settings):
+            await outside.until(lambda said: len(said) == 4)
+        assert [one.event["sequence"] for one in outside.said] == ["1", "2", "3", "3"]
+        await connection.execute("delete from journal; update relay set restart_at = 0")
+        await outside.send("user.register", {"user_id": "after"}, partition=0)
+        with pytest.raises(RelayHalted, match=r"rows 1 to 3 are gone: retention has dropped"):
+            await asyncio.wait_for(app.run(settings), SECONDS_MAX)
+
+
+async def test_rows_were_deleted_by_hand(settings: Settings, topics: list[str]) -> None:
+    """Older ones are there, so it was not retention; a person says that it goes on without them."""
+    async with _connected(settings) as connection, line(settings) as outside:
+        async with working(settings):
+            for number in range(4):
+                await _register(outside, f"u{number}", 0)
+        await connection.execute("delete from journal where sequence in (2, 3); update relay set restart_at = 1")
+        with pytest.raises(RelayHalted, match=r"rows 2 to 3 are missing, .* `segmentation reset relay --to 3`"):
+            await asyncio.wait_for(app.run(settings), SECONDS_MAX)
+        with pytest.raises(ConfigurationError, match="last number is 4; 5 is after it"):
+            await reset.relay(settings, "5")
+        await reset.relay(settings, "3")
+        async with working(settings):
+            await outside.until(lambda said: len(said) == 5)
+
+
+@contextlib.asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    try:
+        yield connection
     finally:
         await connection.close()
 

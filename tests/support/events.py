@@ -45,6 +45,15 @@ async def rows(settings: Settings, sql: str, *arguments: Any) -> list[dict[str, 
         await connection.close()
 
 
+async def execute(settings: Settings, sql: str) -> None:
+    """Change what the database holds, as a person or a fault does."""
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
 async def active(settings: Settings, user_id: str) -> list[str]:
     """The user's segments in the view for SQL readers."""
     sql = "select segment from active_memberships where user_id = $1 order by segment"

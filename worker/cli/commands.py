@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -235,13 +235,16 @@ def reset_positions(
 
 @reset.command("relay", epilog="Example: `segmentation reset relay --to kafka`, with all workers stopped")
 def reset_relay(
-    to: Annotated[Literal["kafka", "database"], typer.Option("--to", help="Whose word counts on what was published.")],
+    to: Annotated[str, typer.Option("--to", help="Whose word counts: `kafka` or `database`; or a sequence number.")],
     yes: Yes = False,
 ) -> None:
-    """Say after which event the relay goes on: the last one in Kafka, or the last one that PostgreSQL noted."""
+    """Say after which event the relay goes on: the last one in Kafka, the last one that PostgreSQL noted, or any."""
     from worker.cli import operate
 
-    _confirm(yes, f"Go on publishing after what {to} says? Events may be skipped, or published again.")
+    if to not in ("kafka", "database") and not (to.isascii() and to.isdigit()):
+        raise typer.BadParameter("must be kafka, database or a sequence number", param_hint="--to")
+    said = "what Kafka holds" if to == "kafka" else "what the database noted" if to == "database" else f"sequence {to}"
+    _confirm(yes, f"Go on publishing after {said}? Events may be skipped, or published again.")
     run(operate.reset_relay(to))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Literal
 
 from rich.markup import escape
 
@@ -59,7 +58,7 @@ async def reset_positions(topic: str, partition: int | None, to: str) -> None:
         out.print(f"{name}: next offset {'none' if before is None else before} → [bold]{after}[/]")
 
 
-async def reset_relay(to: Literal["kafka", "database"]) -> None:
+async def reset_relay(to: str) -> None:
     """Move the relay."""
     before, after = await reset.relay(load(), to)
     out.print(f"relay: goes on after sequence {before} → [bold]{after}[/]")

@@ -10,11 +10,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-
-import orjson
+from itertools import pairwise
 
 from schemas.topics import Topic, topic_name
-from worker.errors import Fenced, RelayHalted, Unavailable
+from worker.errors import Fenced, Unavailable
+from worker.journal import cursor
+from worker.journal.cursor import Cursor, fingerprint, last_cursor
 from worker.journal.encode import Encoder, Event
 from worker.journal.pace import Pace
 from worker.journal.publisher import Publisher
@@ -24,7 +25,7 @@ from worker.leadership.election import Elected
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
-from worker.postgres.session import Database, Session
+from worker.postgres.session import Database, Record, Session
 from worker.settings import Settings
 
 log = logger(__name__)
@@ -75,9 +76,9 @@ class Relay(Elected):
     async def _publish_all(self, session: Session, producer: kafka.AIOKafkaProducer) -> None:
         head = await session.row("journal_head")
         encoder = Encoder(session, self._settings, head["id"])
-        partitions = {topic: len(await producer.partitions_for(topic)) for topic in encoder.topics}
+        partitions = {topic: await self._count_partitions(producer, topic) for topic in sorted(encoder.topics)}
         publisher = Publisher(self._settings, producer, self._positions_topic, partitions)
-        sequence = await self._cursor(session, publisher, head["sequence"])
+        sequence = await self._cursor(session, publisher)
         since = EPOCH
         log.info("relaying", after_sequence=sequence)
         while True:
@@ -89,13 +90,23 @@ class Relay(Elected):
                     return
                 await self._wait_for_rows(session, sequence)
                 continue
-            if rows[0]["sequence"] != sequence + 1 or rows[-1]["sequence"] != sequence + len(rows):
-                raise RelayHalted(f"The journal has a gap after {sequence}: the table was changed by hand")
+            await _require_no_gap(session, sequence, rows)
             events = await encoder.encode(rows, self._clock())
             sequence, since = rows[-1]["sequence"], rows[-1]["time"]
-            await self._publish(publisher, events, sequence)
+            await self._publish(publisher, events, Cursor(sequence, fingerprint(rows[-1])))
             if time.monotonic() - self._marked_at > MARK_SECONDS:
                 await self._mark(session, sequence)
+
+    async def _count_partitions(self, producer: kafka.AIOKafkaProducer, topic: str) -> int:
+        """How many partitions Kafka has of a topic; raises Unavailable where it has none of that name."""
+        try:
+            asking = kafka.bounded(producer.partitions_for(topic), self._settings.kafka_seconds_max)
+            return len(await self.leading(asking))
+        except (TimeoutError, kafka.UnknownTopicOrPartitionError):
+            raise Unavailable(
+                f"Kafka at {self._settings.kafka_bootstrap_servers} does not tell of the topic {topic}: if it is "
+                "missing, run `segmentation topics`"
+            ) from None
 
     async def _wait_for_rows(self, session: Session, sequence: int) -> None:
         """Until this process or another one has journaled, as far as a look every few milliseconds tells."""
@@ -109,17 +120,18 @@ class Relay(Elected):
                 if (await session.row("journal_head"))["sequence"] > sequence:
                     return
 
-    async def _publish(self, publisher: Publisher, events: Sequence[Event], sequence: int) -> None:
+    async def _publish(self, publisher: Publisher, events: Sequence[Event], position: Cursor) -> None:
         """One Kafka transaction with the events and the cursor after them; any failure ends the producer's life."""
         self._beat()
         began = time.monotonic()
         try:
-            await self.leading(publisher.publish(events, orjson.dumps({"sequence": sequence})))
+            await self.leading(publisher.publish(events, cursor.encode(position)))
         except BaseException:
             metrics.RELAY_TRANSACTIONS.labels("failed").inc()
             self._pace.failed()
             raise
         self._pace.committed(time.monotonic() - began)
+        self.trouble = None
         metrics.RELAY_TRANSACTIONS.labels("committed").inc()
         metrics.RELAY_EVENTS.inc(len(events))
 
@@ -128,65 +140,29 @@ class Relay(Elected):
         self._marked_at = time.monotonic()
         await session.fetch("relay_mark", sequence)
 
-    async def _restart(self, session: Session, publisher: Publisher, sequence: int) -> int:
-        """Go on from where a person said: Kafka hears it first, so that a crash between the two repeats nothing."""
-        log.warning("going on from where a person said", sequence=sequence)
-        await self._publish(publisher, (), sequence)
-        await self._mark(session, sequence)
-        return sequence
-
-    async def _cursor(self, session: Session, publisher: Publisher, head: int) -> int:
+    async def _cursor(self, session: Session, publisher: Publisher) -> int:
         """The last sequence that was published; raises RelayHalted where Kafka and PostgreSQL contradict each other."""
-        stored = await session.row("relay_read")
-        if stored["restart_at"] is not None:
-            return await self._restart(session, publisher, int(stored["restart_at"]))
-        committed = await self.leading(last_cursor(self._settings, self._positions_topic))
-        noted: int = stored["published_sequence"]
-        if (committed or 0) < noted:
-            raise RelayHalted(
-                f"Kafka holds events up to {committed or 0}, but {noted} were published: Kafka has lost data, or this "
-                "is another cluster. To publish the missing ones again: `segmentation reset relay --to kafka`; "
-                "to go on after them: `segmentation reset relay --to database`"
-            )
-        if (committed or 0) > head:
-            raise RelayHalted(
-                f"Kafka holds events up to {committed}, but the journal ends at {head}: the database was restored to "
-                "an earlier state, or it is another one. Its numbers would be given out twice: restore it to a later "
-                "state, or give this deployment another SEGMENTATION_TOPIC_PREFIX"
-            )
-        return committed or 0
+        restart_at = (await session.row("relay_read"))["restart_at"]
+        if restart_at is not None:
+            return await self._restart(session, publisher, await cursor.at(session, restart_at))
+        found = await cursor.places(session, await self.leading(last_cursor(self._settings, self._positions_topic)))
+        cursor.check(found)
+        return found.committed.sequence
+
+    async def _restart(self, session: Session, publisher: Publisher, position: Cursor) -> int:
+        """Go on from where a person said: Kafka hears it first, so that a crash between the two repeats nothing."""
+        log.warning("going on from where a person said", sequence=position.sequence)
+        await self._publish(publisher, (), position)
+        await self._mark(session, position.sequence)
+        return position.sequence
 
 
-async def last_cursor(settings: Settings, topic: str) -> int | None:
-    """The cursor that the last committed transaction wrote, or None where there never was one."""
-    consumer = kafka.reader(settings)
-    partition = kafka.TopicPartition(topic, 0)
-    with kafka.translated(settings):
-        try:
-            async with asyncio.timeout(settings.kafka_seconds_max):
-                await consumer.start()
-                consumer.assign([partition])
-                begin = (await consumer.beginning_offsets([partition]))[partition]
-                end = (await consumer.end_offsets([partition]))[partition]
-                span = 100
-                while begin < end:
-                    start = max(begin, end - span)
-                    cursor = await _last_value(consumer, partition, start, end)
-                    if cursor is not None or start == begin:
-                        return cursor
-                    span *= 10
-                return None
-        finally:
-            await kafka.abandon(consumer.stop())
-
-
-async def _last_value(
-    consumer: kafka.AIOKafkaConsumer, partition: kafka.TopicPartition, start: int, end: int
-) -> int | None:
-    consumer.seek(partition, start)
-    found = None
-    while await consumer.position(partition) < end:
-        for record in (await consumer.getmany(partition, timeout_ms=200)).get(partition, []):
-            if record.value is not None:
-                found = int(orjson.loads(record.value)["sequence"])
-    return found
+async def _require_no_gap(session: Session, sequence: int, rows: Sequence[Record]) -> None:
+    """The rows must follow the one before them, and each other; raises RelayHalted."""
+    if rows[0]["sequence"] != sequence + 1:
+        raise await cursor.gap(session, sequence, rows[0]["sequence"])
+    if rows[-1]["sequence"] != sequence + len(rows):
+        before, after = next(
+            (one["sequence"], two["sequence"]) for one, two in pairwise(rows) if two["sequence"] != one["sequence"] + 1
+        )
+        raise await cursor.gap(session, before, after)

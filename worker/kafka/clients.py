@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Iterator
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import client as aiokafka_client
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -30,6 +32,7 @@ from aiokafka.errors import (
     for_code,
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record import default_records
 
 from worker.errors import ConfigurationError, Unavailable
@@ -59,6 +62,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+# aiokafka has no option for this: whoever asks about a topic that is missing would create it where brokers allow that
+aiokafka_client.MetadataRequest = functools.partial(MetadataRequest, allow_auto_topic_creation=False)
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 """Largest event, bytes: a user who leaves 40,000 segments with names of full length at once."""

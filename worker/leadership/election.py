@@ -42,6 +42,9 @@ class Elected(abc.ABC):
         self._beat = progress.watch(self.name).beat
         self._session = database.session(self.name, self._beat)
         self.stopping = asyncio.Event()
+        self.trouble: str | None = None
+        """What ended its leadership last, or kept it from trying; None while another process leads."""
+        self._follows = False
 
     @abc.abstractmethod
     async def lead(self, session: Session) -> None:
@@ -50,24 +53,37 @@ class Elected(abc.ABC):
     async def run(self) -> None:
         """Be elected, lead, and begin again after every fault, until `stopping` is set."""
         failures = 0
-        while not self.stopping.is_set():
-            self._beat()
-            try:
-                row = await self._session.row("election_try", LOCK_CLASS, self.lock)
-                if row["leads"]:
-                    await self._session.pin(LEADER_IDLE_SECONDS_MAX)
-                    log.info("elected", role=self.name)
-                    await self.lead(self._session)
-                failures = 0
-                pause = ELECTION_SECONDS
-            except (Unavailable, Fenced) as error:
-                failures += 1
-                pause = min(0.1 * 2 ** min(failures, 10), RETRY_SECONDS_MAX) * random.uniform(0.5, 1.0)
-                log.warning("will try again", role=self.name, error=str(error), seconds=round(pause, 2))
-                metrics.RETRIES.labels(self.name).inc()
-            finally:
-                self._session.drop()
-            await self.wait(pause)
+        try:
+            while not self.stopping.is_set():
+                self._beat()
+                try:
+                    await self._lead_if_elected()
+                    failures, pause = 0, ELECTION_SECONDS
+                except (Unavailable, Fenced) as error:
+                    self._session.drop()
+                    failures += 1
+                    self.trouble = str(error)
+                    pause = min(0.1 * 2 ** min(failures, 10), RETRY_SECONDS_MAX) * random.uniform(0.5, 1.0)
+                    log.warning("will try again", role=self.name, error=str(error), seconds=round(pause, 2))
+                    metrics.RETRIES.labels(self.name).inc()
+                await self.wait(pause)
+        finally:
+            self._session.drop()
+
+    async def _lead_if_elected(self) -> None:
+        """Try the lock over a session that stays open while another process has it; lead where it is had."""
+        if not (await self._session.row("election_try", LOCK_CLASS, self.lock))["leads"]:
+            if not self._follows:
+                log.info("another process leads", role=self.name)
+            self._follows, self.trouble = True, None
+            return
+        self._follows = False
+        try:
+            await self._session.pin(LEADER_IDLE_SECONDS_MAX)
+            log.info("elected", role=self.name)
+            await self.lead(self._session)
+        finally:
+            self._session.drop()
 
     async def leading(self, work: Coroutine[Any, Any, T], ping: Callable[[], Awaitable[object]] | None = None) -> T:
         """Do what takes its time elsewhere, and keep the lock meanwhile; raises Unavailable where it is lost.

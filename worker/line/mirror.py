@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from worker.errors import Unavailable
+from worker.journal.backlog import Backlog
 from worker.kafka.clients import AIOKafkaConsumer, IllegalStateError, KafkaError, TopicPartition, translated
 from worker.line.assignment import Assignment
 from worker.line.positions import offsets
@@ -42,10 +43,12 @@ class Mirror:
         watch: Watch,
         standstill: Standstill,
         lanes_are_well: Callable[[], bool],
+        backlog: Backlog,
     ) -> None:
         self._settings, self._consumer, self._assignment, self._session = settings, consumer, assignment, session
         self._clock, self._watch = clock, watch
         self._standstill, self._lanes_are_well = standstill, lanes_are_well
+        self._backlog = backlog
         self._committing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -111,6 +114,8 @@ class Mirror:
             log.debug("the backlog can't be measured", error=str(error))
             return False
         metrics.UNPUBLISHED_ROWS.set(row["unpublished"])
+        self._backlog.look(row["unpublished"], row["published_sequence"])
+        metrics.RELAY_STALLED_SECONDS.set(self._backlog.stalled_seconds())
         oldest = row["oldest_time"]
         metrics.UNPUBLISHED_SECONDS.set((self._clock() - oldest).total_seconds() if oldest else 0.0)
         return True

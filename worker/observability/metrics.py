@@ -32,6 +32,10 @@ UNPUBLISHED_ROWS = Gauge("segmentation_journal_unpublished_rows", "Journal rows 
 UNPUBLISHED_SECONDS = Gauge(
     "segmentation_journal_unpublished_seconds", "Age of the oldest journal row that is not published yet"
 )
+RELAY_STALLED_SECONDS = Gauge(
+    "segmentation_relay_stalled_seconds",
+    "For how long journal rows have waited without one being published, by whichever worker is the relay",
+)
 RELAY_TRANSACTIONS = Counter(
     "segmentation_relay_transactions_total", "Kafka transactions of the relay, by outcome", ["outcome"]
 )

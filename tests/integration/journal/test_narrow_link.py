@@ -6,9 +6,9 @@ import asyncio
 import gc
 from collections.abc import Sequence
 
-import asyncpg
 import pytest
 
+from tests.support.events import execute
 from tests.support.line import line, working
 from tests.support.link import narrow
 from worker.journal.encode import Event
@@ -31,19 +31,10 @@ from head, generate_series(1, $1) as n
 """
 
 
-async def fill(settings: Settings, rows: int, characters: int) -> None:
-    """Journal refused records that nobody has published yet."""
-    connection = await asyncpg.connect(settings.database_url.get_secret_value())
-    try:
-        await connection.execute(FILL.replace("$1", str(rows)).replace("$2", str(characters)))
-    finally:
-        await connection.close()
-
-
 async def test_a_backlog_of_large_rows(settings: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """It gets through a link that takes a single row in time, and faster when that is mended; what was given up for
     its time-out sends nothing more, and holds neither connections nor tasks."""
-    await fill(settings, ROWS, RECORD_CHARACTERS)
+    await execute(settings, FILL.replace("$1", str(ROWS)).replace("$2", str(RECORD_CHARACTERS)))
     sizes: list[int] = []
     failures: list[int] = []
     publish, cut_off = Publisher.publish, kafka.cut_off

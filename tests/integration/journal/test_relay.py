@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -9,15 +10,18 @@ import pytest
 from prometheus_client import REGISTRY
 
 from schemas.topics import Topic
-from tests.support.events import rows
+from tests.support.events import execute, rows
 from tests.support.line import Line, line, working
 from tests.support.pages import get, ready, shows, value, with_pages
+from tests.support.topics import created_again
 from worker.journal import relay
+from worker.journal.cursor import Cursor, last_cursor
 from worker.journal.publisher import CURSOR_KEY
 from worker.kafka import clients as kafka
 from worker.settings import Settings
 
 REJECTIONS = Topic.REJECTIONS
+STALLED = "segmentation_relay_stalled_seconds"
 FAILED = "segmentation_relay_transactions_total"
 
 
@@ -54,16 +58,16 @@ async def test_the_producer_comes_before_the_cursor(
 ) -> None:
     """Its start ends what a predecessor left unfinished; a cursor that was read earlier could be an old one."""
     order: list[str] = []
-    start, cursor = kafka.AIOKafkaProducer.start, relay.last_cursor
+    start, read_last = kafka.AIOKafkaProducer.start, last_cursor
 
     async def started(producer: kafka.AIOKafkaProducer) -> None:
         await start(producer)
         if producer._txn_manager is not None and producer._txn_manager.transactional_id:
             order.append("producer")
 
-    async def read(*arguments: Any) -> int | None:
+    async def read(*arguments: Any) -> Cursor | None:
         order.append("cursor")
-        return await cursor(*arguments)
+        return await read_last(*arguments)
 
     monkeypatch.setattr(kafka.AIOKafkaProducer, "start", started)
     monkeypatch.setattr(relay, "last_cursor", read)
@@ -93,7 +97,7 @@ async def test_what_a_predecessor_left_open(settings: Settings, topics: list[str
 async def test_the_cursor_is_the_last_committed_one(settings: Settings, topics: list[str]) -> None:
     """Behind it may lie aborted ones and markers, more than are looked at first."""
     name = f"{settings.topic_prefix}.{Topic.RELAY_POSITIONS.value}"
-    assert await relay.last_cursor(settings, name) is None
+    assert await last_cursor(settings, name) is None
     for sequences, is_committed in (([3, 7], True), (range(1_000, 1_200), False)):
         producer = kafka.transactional_producer(settings, "a-test")
         await producer.start()
@@ -106,7 +110,7 @@ async def test_the_cursor_is_the_last_committed_one(settings: Settings, topics: 
             await delivery
         await (producer.commit_transaction() if is_committed else producer.abort_transaction())
         await kafka.abandon(producer.stop())
-    assert await relay.last_cursor(settings, name) == 7
+    assert await last_cursor(settings, name) == Cursor(7)
 
 
 async def test_the_backlog_is_told(quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +126,35 @@ async def test_the_backlog_is_told(quick: Settings, monkeypatch: pytest.MonkeyPa
         await _limit(outside, 32 * 1024 * 1024)
         text = await shows(quick, "/metrics", lambda _, text: value(text, rows_name) == 0)
         assert value(text, age_name) == 0
+
+
+async def test_a_journal_of_the_future(settings: Settings, topics: list[str]) -> None:
+    """A clock was wrong once: Kafka refuses records from the future, so their timestamps are the relay's own time."""
+    await execute(settings, "update journal_head set time = now() + interval '2 years'")
+    async with line(settings) as outside, working(settings):
+        one = await outside.ask("user.register", {"user_id": "u"})
+    assert datetime.fromisoformat(one.event["time"]) > datetime.now(UTC) + timedelta(days=700)
+
+
+async def test_a_topic_that_is_gone(quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is published without it; readyz says which it is, of every worker, and all goes on with it."""
+    monkeypatch.setattr("worker.line.mirror.MIRROR_SECONDS", 0.01)
+    monkeypatch.setattr("worker.journal.backlog.STALLED_SECONDS_MAX", 0.5)
+    settings = quick.model_copy(update={"kafka_seconds_max": 2.0})
+    async with line(settings) as outside, working(settings):
+        await ready(settings)
+        name = outside.topic(REJECTIONS)
+        async with kafka.admin(settings) as client:
+            await client.delete_topics([name])
+        await outside.send_raw(Topic.MEMBERSHIP_COMMANDS, b"no command", b"k")
+        text = await shows(settings, "/readyz", lambda status, text: status == 503 and name in text)
+        assert "nothing after the journal's row 0 was published for" in text
+        text = await shows(
+            settings, "/metrics", lambda _, text: bool(value(text, "segmentation_relay_stalled_seconds"))
+        )
+        await created_again(settings, name)
+        await ready(settings)
+        await shows(settings, "/metrics", lambda _, text: value(text, STALLED) == 0)
 
 
 async def _limit(outside: Line, size: int) -> None:

@@ -74,7 +74,7 @@ def test_version() -> None:
         (["history", "ada", "--before", "0"], "1"),
         (["history", "ada", "--since", "2026-13"], "must be a month as YYYY-MM"),
         (["history", "ada", "--until", "2026-1"], "must be a month as YYYY-MM"),
-        (["reset", "relay", "--to", "nobody"], "nobody"),
+        (["reset", "relay", "--to", "nobody"], "must be kafka, database or a sequence"),
         (["reset", "positions", "topic", "--to", "12"], "whole topic"),
         (["reset", "positions", "topic:one", "--to", "latest"], "TOPIC:PARTITION"),
         (["reset", "positions", ":1", "--to", "latest"], "TOPIC:PARTITION"),

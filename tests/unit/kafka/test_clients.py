@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiokafka.client
 import pytest
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.protocol.metadata import MetadataRequest_v5
 from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchBuilderPy
 
 from worker.errors import ConfigurationError, Unavailable
@@ -138,3 +140,20 @@ async def _wait(event: asyncio.Event) -> None:
 
 async def _await(task: asyncio.Future[None]) -> None:
     await task
+
+
+async def test_no_client_creates_a_topic_by_asking_for_it() -> None:
+    request = aiokafka.client.MetadataRequest(["t"])
+    assert request.build(MetadataRequest_v5).allow_auto_topic_creation is False
+
+
+async def test_a_client_that_does_not_stop_is_cut_off() -> None:
+    """Its tasks are gone, and so is what waited there to be sent."""
+    producer = kafka.producer(SETTINGS)
+    hanging = asyncio.create_task(producer._message_accumulator.close())
+    producer._sender._sender_task = asyncio.create_task(producer._sender._find_coordinator("kind", "key"))
+    producer._sender._coordinators.clear()
+    await kafka.cut_off(producer)
+    assert hanging.done()
+    assert producer._sender._sender_task.done()
+    assert producer._closed
