@@ -34,7 +34,7 @@ from worker.line.topic_watch import TopicWatch
 from worker.observability.http import Http
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
-from worker.postgres import migrations
+from worker.postgres import migrations, needs
 from worker.postgres.session import Database
 from worker.reports.reporter import Reporter
 from worker.reports.storages import storage_of
@@ -44,6 +44,8 @@ log = logger(__name__)
 
 GC_THRESHOLDS = (50_000, 20, 50)
 """The line makes and drops many small objects without cycles; the default thresholds cost a fifth of its speed."""
+SESSIONS_BESIDE_LANES = 7
+"""With PostgreSQL: those of positions, metrics, replies, relay, jobs, reports, and of a report's rows."""
 
 
 def now() -> datetime:
@@ -184,9 +186,16 @@ async def _ending(name: str, part: Coroutine[Any, Any, None]) -> None:
 async def check(settings: Settings) -> None:
     """Refuse to start on what would go wrong later; raises ConfigurationError or Unavailable."""
     require_compiled_records()
+    database = Database(settings)
+    await needs.check(database, sessions_needed(settings))
     await migrations.check(settings)
     await topics.check(settings)
-    await deployment.check(settings, Database(settings))
+    await deployment.check(settings, database)
+
+
+def sessions_needed(settings: Settings) -> int:
+    """How many sessions with PostgreSQL one worker opens."""
+    return settings.apply_connections + SESSIONS_BESIDE_LANES
 
 
 async def run(settings: Settings, *, ready: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:

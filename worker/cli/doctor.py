@@ -6,17 +6,16 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from rich.text import Text
 
-from worker import deployment
+from worker import app, deployment
 from worker.cli.console import out, plain
 from worker.errors import WorkerError
 from worker.kafka import topics
-from worker.postgres import migrations
+from worker.postgres import migrations, needs
 from worker.postgres.session import Database
 from worker.reports.storage import Finding
 from worker.reports.storages import storage_of
 from worker.settings import Settings, load
 
-POSTGRES_VERSION_MIN = 180_000
 Check = Callable[[Settings], Awaitable[Sequence[Finding]]]
 
 
@@ -38,18 +37,23 @@ async def doctor() -> bool:
 
 async def _postgresql(settings: Settings) -> list[Finding]:
     database = Database(settings)
-    session = database.session("doctor")
-    try:
-        row = await session.row("server_facts")
-    finally:
-        await session.close()
-    if row["version_number"] < POSTGRES_VERSION_MIN:
-        return [
-            Finding("PostgreSQL", False, f"{database.address} is of version {row['version']}; 18 or newer is needed")
-        ]
-    if row["is_read_only"]:
-        return [Finding("PostgreSQL", False, f"{database.address} is a read-only replica; name the primary")]
-    return [Finding("PostgreSQL", True, f"{database.address}, version {row['version']}")]
+    needed = app.sessions_needed(settings)
+    found = await needs.look(database, needed)
+    if found.problems:
+        return [Finding("PostgreSQL", False, problem) for problem in found.problems]
+    owns = (
+        "owns the schema; deploy/roles.sql makes one with fewer rights" if found.is_owner else "has the rights it needs"
+    )
+    sessions = f"a worker needs {needed} of {found.sessions_possible}; {found.sessions_taken} are taken now"
+    findings = [
+        Finding("PostgreSQL", True, f"{database.address}, version {found.version}"),
+        Finding("role", True, f"{found.role} {owns}"),
+        Finding("sessions", True, sessions),
+    ]
+    if not found.is_durable:
+        text = "fsync or full_page_writes is off: a power cut can lose what was published, or the whole database"
+        findings.append(Finding("durability", False, text))
+    return findings
 
 
 async def _schema(settings: Settings) -> list[Finding]:

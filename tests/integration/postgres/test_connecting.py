@@ -135,16 +135,16 @@ async def test_the_primary_among_several_is_found_again() -> None:
             hosts = f"127.0.0.1:1,127.0.0.1:{second.port},127.0.0.1:{first.port}"
             url = f"postgresql://{SUPERUSER}@{hosts}/postgres"
             session = Database(make_settings("localhost:1", f"{url}?target_session_attrs=primary")).session("test")
-            assert not (await session.row("server_facts"))["is_read_only"]
+            assert not (await session.row("server_needs"))["is_read_only"]
             await _is_on(Connector(url), first.port)
             await _is_on(Connector(f"{url}?target_session_attrs=standby"), second.port)
             await first.kill()
             with pytest.raises(Unavailable):
-                await session.row("server_facts")
+                await session.row("server_needs")
             with pytest.raises(Unavailable, match=rf"{second.port}: is a standby.*{first.port}: connection refused"):
-                await session.row("server_facts")
+                await session.row("server_needs")
             await _promote(second.url())
-            assert not (await session.row("server_facts"))["is_read_only"]
+            assert not (await session.row("server_needs"))["is_read_only"]
             await _is_on(Connector(url), second.port)
             await session.close()
 
