@@ -18,6 +18,7 @@ from worker.jobs.expiry import Expiry
 from worker.jobs.leader import Leader
 from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
+from worker.jobs.tally import COUNT_SECONDS_MAX, Tally
 from worker.journal.backlog import Backlog
 from worker.journal.relay import Relay
 from worker.kafka import topics
@@ -67,7 +68,8 @@ class App:
         self._backlog = Backlog()
         self.relay = Relay(settings, database, progress, clock=now)
         retention = Retention(now, settings.deduplication_window, settings.journal_retention)
-        jobs = [Expiry(now), Rollout(now), Deletion(now), retention]
+        tally = Tally(database.session("tally", statement_seconds_max=COUNT_SECONDS_MAX))
+        jobs = [Expiry(now), Rollout(now), Deletion(now), tally, retention]
         self.jobs = Leader(database, progress, jobs, clock=now, journaled=self.relay.notify)
         self.reporter = Reporter(
             settings, database, progress, storage_of(settings), clock=now, journaled=self.relay.notify

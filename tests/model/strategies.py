@@ -83,6 +83,11 @@ class Retain:
 
 
 @dataclass(frozen=True)
+class Tell:
+    """The tally adds up what the journal has by now; the first time it counts the table."""
+
+
+@dataclass(frozen=True)
 class Meet:
     """A batch and the named jobs at the same time, the jobs in as many processes as there are lists of them.
 
@@ -155,16 +160,17 @@ meetings = st.builds(
     st.lists(st.lists(st.sampled_from(JOBS), min_size=1, max_size=3), min_size=1, max_size=2),
     st.lists(st.none() | st.integers(0, 8), min_size=3, max_size=3),
 )
-STEPS: dict[str, st.SearchStrategy[Deliver | Pass | Sweep | RollOut | Expire | Retain | Meet]] = {
+STEPS: dict[str, st.SearchStrategy[Deliver | Pass | Sweep | RollOut | Expire | Retain | Tell | Meet]] = {
     "deliver": st.builds(Deliver, st.lists(records, min_size=3, max_size=12), st.booleans()),
     "pass": st.builds(Pass, st.sampled_from([5, 10, 25, 60])),
     "sweep": st.just(Sweep()),
     "roll out": st.builds(RollOut, st.integers(1, 4)),
     "expire": st.just(Expire()),
     "retain": st.just(Retain()),
+    "tell": st.just(Tell()),
     "meet": meetings,
 }
-OFTEN = ["deliver"] * 4 + ["pass"] * 3 + ["meet"] * 3 + ["roll out"] * 2 + ["expire", "sweep", "retain"]
+OFTEN = ["deliver"] * 4 + ["pass"] * 3 + ["meet"] * 3 + ["roll out"] * 2 + ["expire", "sweep", "retain", "tell"]
 steps = st.sampled_from(OFTEN).flatmap(STEPS.__getitem__)
 END = [RollOut(1_000), Expire(), Sweep()]
 """After it nothing is left for the jobs to do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -29,6 +30,7 @@ from tests.model.strategies import (
     RollOut,
     Sent,
     Sweep,
+    Tell,
     beginning,
     lapse_then_delete,
     stories,
@@ -39,9 +41,11 @@ from worker.settings import Settings
 PHASES = [hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate]
 """What meets at the same time does not always meet alike, so that shrinking leads nowhere."""
 EMPTY = """
-truncate users, segments, memberships, journal, inbox, positions, deletions, rollouts, expiry_held
+truncate users, segments, memberships, journal, inbox, positions, deletions, rollouts, expiry_held,
+    segment_counts, segment_days
 restart identity cascade;
-update journal_head set sequence = 0, time = 'epoch'
+update journal_head set sequence = 0, time = 'epoch';
+update tally set sequence = null, time = null
 """
 
 
@@ -70,6 +74,9 @@ async def _tell(worker_settings: Settings, story: list[Any]) -> None:
         async with World(worker_settings) as world:
             model = Model(world.reader.salts, "admitted" if worker_settings.users == "any" else "refused")
             for step in story:
+                if isinstance(step, Tell):
+                    await world.tell()
+                    continue
                 if isinstance(step, Meet):
                     everything += await _meet(world, model, step)
                     continue
@@ -78,6 +85,7 @@ async def _tell(worker_settings: Settings, story: list[Any]) -> None:
                 _hold_events(step, actual, expected)
             await _hold_tables(connection, world, model, everything)
             await _hold_answers(world, model)
+            await _hold_counts(connection, world, model)
     finally:
         await connection.close()
 
@@ -232,6 +240,18 @@ async def _hold_tables(
         (user, generation, row.expires_at) for (user, generation), row in model.members.items() if row.included
     }
     assert replayed(events) == included
+
+
+async def _hold_counts(connection: asyncpg.Connection[asyncpg.Record], world: World, model: Model) -> None:
+    """What is counted is what the table has; the days add up to what has changed since the first count."""
+    await world.tell()
+    rows = await connection.fetch("select segment_id, members from segment_counts join segments using (segment_key)")
+    found = Counter({world.reader.generation(str(row["segment_id"])): row["members"] for row in rows})
+    assert min(found.values(), default=0) >= 0
+    wanted = Counter(generation for (_, generation), row in model.members.items() if row.included)
+    assert +found == wanted
+    assert await connection.fetchval("select bool_and(entered >= 0 and exited >= 0) from segment_days") in (True, None)
+    assert await connection.fetchval("select sequence from tally") == world.sequence
 
 
 async def _hold_answers(world: World, model: Model) -> None:

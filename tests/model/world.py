@@ -27,6 +27,7 @@ from worker.jobs.expiry import Expiry
 from worker.jobs.job import Job
 from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
+from worker.jobs.tally import Tally
 from worker.journal.encode import Encoder
 from worker.line.apply import Applier, Outcome
 from worker.line.batch import Batch, Received, Span
@@ -62,6 +63,8 @@ class World:
         self.rollout, self.expiry, self.deletion = self.jobs()
         self.retention = Retention(lambda: self.now, WINDOW, timedelta(days=365))
         self.looking = database.session("looking")
+        self.tally = Tally(database.session("tally"))
+        self.tally._size.rows = self.tally._size._rows_max = 3
         self.encoder = Encoder(self.looking, self.settings, "test")
         prefix = self.settings.topic_prefix
         for topic in (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS):
@@ -161,6 +164,14 @@ class World:
         while await self.retention.turn(self.looking) is not None:
             pass
 
+    async def tell(self) -> None:
+        """Add up what was journaled by now."""
+        while not (await self.looking.row("tally_behind"))["is_begun"]:
+            await self.tally.turn(self.looking)
+            await asyncio.sleep(0.001)
+        while await self.tally.turn(self.looking) is not None:
+            pass
+
     async def sweep(self) -> None:
         """End the memberships of deleted segments, as far as there are any."""
         while await self.deletion.turn(self.looking) is not None:
@@ -194,9 +205,8 @@ class World:
 
     async def events(self) -> list[Event]:
         """What was journaled since the last call, encoded as the relay does it."""
-        rows = await self.looking.fetch(
-            "journal_read", self.sequence, datetime.min.replace(tzinfo=START.tzinfo), 10**6, 10**9
-        )
+        begin = datetime.min.replace(tzinfo=START.tzinfo)
+        rows = await self.looking.fetch("journal_read", self.sequence, begin, 10**6, 10**9)
         assert [row["sequence"] for row in rows] == list(range(self.sequence + 1, self.sequence + 1 + len(rows)))
         self.sequence += len(rows)
         encoded = await self.encoder.encode(rows)

@@ -11,6 +11,7 @@ import typer
 
 from worker.cli.commands_ask import Wait, questions
 from worker.cli.commands_report import reporting
+from worker.cli.commands_segments import listing
 from worker.cli.console import EXIT_FAILED, err, failing, out, run, write
 
 app = typer.Typer(
@@ -24,7 +25,8 @@ app = typer.Typer(
 )
 reset = typer.Typer(help="Decide where to go on when Kafka and PostgreSQL contradict each other.", no_args_is_help=True)
 app.add_typer(reset, name="reset")
-app.add_typer(questions)  # the commands of these two stand beside the others
+app.add_typer(questions)  # the commands of these stand beside the others
+app.add_typer(listing)
 app.add_typer(reporting)
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

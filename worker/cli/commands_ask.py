@@ -44,7 +44,7 @@ def why(
     from worker.cli.why import journal as past
 
     months = past.Months(_month(since, "--since"))
-    wanted = _value(user_id, values.UserId, "USER_ID"), _value(segment, values.Segment, "SEGMENT")
+    wanted = value_of(user_id, values.UserId, "USER_ID"), value_of(segment, values.Segment, "SEGMENT")
     run(inquiry.why(*wanted, limit=limit, months=months, as_json=as_json))
 
 
@@ -65,7 +65,7 @@ def history(
     from worker.cli.why import journal as past
 
     months = past.Months(_month(since, "--since"), _month(until, "--until"))
-    user_id = _value(user_id, values.UserId, "USER_ID")
+    user_id = value_of(user_id, values.UserId, "USER_ID")
     run(telling.history(user_id, limit=limit, before=before, months=months, as_json=as_json))
 
 
@@ -80,7 +80,7 @@ def _month(text: str | None, option: str) -> str | None:
     return text
 
 
-def _value(text: str, kind: Any, name: str) -> str:
+def value_of(text: str, kind: Any, name: str) -> str:
     """The text as the contract's commands take it."""
     from pydantic import TypeAdapter, ValidationError
 

@@ -59,6 +59,10 @@ REPORTS = Counter(
 )
 REPORTS_LEAD = Gauge("segmentation_reports_lead", "1 while this process makes the reports")
 REPORTS_OVERDUE = Gauge("segmentation_reports_overdue", "Finished months that are due and have no published report")
+TALLY_ROWS_BEHIND = Gauge(
+    "segmentation_tally_rows_behind",
+    "Journal rows that are not in the segments' counts yet, as the jobs' leader sees it",
+)
 JOBS_LEAD = Gauge("segmentation_jobs_lead", "1 while this process runs the background jobs")
 DELETED_MEMBERSHIPS = Counter(
     "segmentation_deleted_memberships_total", "Memberships ended because their segment was deleted"

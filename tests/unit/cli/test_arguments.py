@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from worker.cli.commands import app
 
 COMMANDS = ["run", "migrate", "topics", "send", "watch", "services", "demo", "settings", "jobs", "preview"]
-COMMANDS += ["query", "why", "history", "report", "reports", "doctor"]
+COMMANDS += ["query", "why", "history", "report", "reports", "doctor", "segments", "segment", "members"]
 RESETS = ["positions", "relay", "deployment"]
 
 

@@ -1,8 +1,12 @@
 -- returns every job's last or current run, and every rollout, deletion and report in hand with how far it is, in the unit given
 select 'job' as kind, r.job as name, r.started_at, r.finished_at, r.outcome, r.error, r.failures, r.done,
     case when r.job = 'expiry' and r.started_at is not null and r.finished_at is null
-        then r.done + (select count(*) from memberships m where m.expires_at <= $1) end as total,
-    case r.job when 'retention' then 'names' when 'reports' then 'reports' else 'memberships' end as unit, r.next_at
+        then r.done + (select count(*) from memberships m where m.expires_at <= $1)
+        when r.job = 'tally' and r.started_at is not null and r.finished_at is null
+        then r.done + (select h.sequence - t.sequence from tally t, journal_head h) end as total,
+    case r.job
+        when 'retention' then 'names' when 'reports' then 'reports' when 'tally' then 'rows' else 'memberships'
+    end as unit, r.next_at
 from job_runs r
 union all
 select 'rollout', s.segment || ' ' || r.percent || ' %', r.requested_at, r.finished_at,
