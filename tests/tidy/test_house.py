@@ -1,0 +1,43 @@
+"""ARCHITECTURE.md draws the house as it is: the same rooms, in the order of the import contract."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+from tests.tidy.sources import ROOT, tree
+
+WORKER = ROOT / "worker"
+NO_ROOMS = {"__init__", "__main__", "py", "sql"}
+
+
+def floors() -> list[set[str]]:
+    """The rooms of the import contract, from the door down."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (plan,) = [one for one in contracts if one["type"] == "layers" and "containers" not in one]
+    return [{room.strip().removeprefix("worker.") for room in layer.split("|")} for layer in plan["layers"]]
+
+
+def test_every_room_has_its_place_in_the_contract() -> None:
+    rooms = {path.stem for path in WORKER.iterdir() if not path.name.startswith((".", "__pycache__"))} - NO_ROOMS
+    assert set.union(*floors()) - {"__main__"} == rooms
+
+
+def test_the_table_of_rooms_is_the_contract() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = text.partition("| room | holds |")[2].partition("\n\n")[0]
+    rows = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in table.splitlines() if line.startswith("| `")]
+    drawn = [floor for floor in floors() if floor != {"__main__"}]
+    assert sorted(room for row in rows for room in row) == sorted(set.union(*drawn))
+    level = {room: number for number, floor in enumerate(drawn) for room in floor}
+    levels = [level[room] for row in rows for room in row]
+    assert levels == sorted(levels)
+
+
+def test_a_room_says_in_a_sentence_what_it_is() -> None:
+    packages = [path for path in WORKER.rglob("__init__.py") if path.parent != WORKER]
+    said = {str(path.relative_to(ROOT)): getattr(tree(path).body[0], "value", None) for path in packages}
+    assert len(said) > 10
+    assert [place for place, docstring in said.items() if docstring is None] == []
