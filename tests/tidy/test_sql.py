@@ -62,6 +62,22 @@ def test_every_migration_is_run_by_its_revision() -> None:
     assert run == scripts
 
 
+def test_the_migrations_are_one_chain() -> None:
+    """Each revision has the number of its file and follows the one before: two of one number would apply by chance."""
+    chain = []
+    for path in files("worker/sql/migrations/versions"):
+        named = {
+            node.targets[0].id: node.value.value
+            for node in tree(path).body
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Constant)
+        }
+        chain.append((path.name[:4], named["revision"], named["down_revision"]))
+    numbers = [f"{number:04}" for number in range(1, len(chain) + 1)]
+    assert chain == list(zip(numbers, numbers, [None, *numbers[:-1]], strict=True))
+
+
 def test_statements_are_packed() -> None:
     assert '"sql/**/*.sql"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 

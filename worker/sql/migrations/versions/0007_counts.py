@@ -4,10 +4,10 @@ from alembic import op
 
 from worker.postgres.migrations import run_sql
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
     """Add the tables and the view."""
-    run_sql(op.get_bind(), "0006_counts.sql")
+    run_sql(op.get_bind(), "0007_counts.sql")
