@@ -28,7 +28,7 @@ from schemas.commands import (
 from schemas.content import content_of
 from schemas.envelope import REQUIRED_ATTRIBUTES, STRUCTURED_HEADERS, TYPE_CHARACTERS_MAX, Envelope, qualified
 from schemas.judged import Command, DataT_co, Refusal, refused, untimely
-from schemas.rejections import FieldError, RefusalCode
+from schemas.rejections import FieldError, RefusalCode, RejectionCode
 from schemas.resolve import Problems, key_error, resolve
 from schemas.topics import Topic
 from schemas.values import (
@@ -152,34 +152,36 @@ def _judge(
     """The long way."""
     if value is not None and len(value) > record_bytes_max:
         message = f"The value has {len(value):,} bytes; at most {record_bytes_max:,} are taken."
-        return _refusal("too_large", message, binding.header_attributes(headers))
+        return _refusal(RejectionCode.TOO_LARGE, message, binding.header_attributes(headers))
     event = binding.read(value, headers)
     if key is not None and len(key) > RECORD_KEY_BYTES_MAX:
         return _key_too_large(key, event)
     if isinstance(event, binding.Unreadable):
-        return _refusal("malformed", event.message, event.attributes)
+        return _refusal(RejectionCode.MALFORMED, event.message, event.attributes)
     return _judge_event(event, value or b"", key, topic, timestamp_ms=timestamp_ms)
 
 
 def _key_too_large(key: bytes, event: dict[str, Any] | binding.Unreadable) -> Refusal:
     said = f"has {len(key):,} bytes; at most {RECORD_KEY_BYTES_MAX:,} are taken"
     attributes = event.attributes if isinstance(event, binding.Unreadable) else event
-    return _refusal("too_large", f"The record key {said}.", attributes, [FieldError("key", said)])
+    return _refusal(RejectionCode.TOO_LARGE, f"The record key {said}.", attributes, [FieldError("key", said)])
 
 
 def _judge_event(
     event: dict[str, Any], value: bytes, key: bytes | None, topic: Topic, *, timestamp_ms: int
 ) -> Command | Refusal:
     if errors := _attribute_errors(event):
-        return _refusal("malformed", f"The record is no CloudEvent: {sentences.summary(errors)}", event, errors)
+        return _refusal(
+            RejectionCode.MALFORMED, f"The record is no CloudEvent: {sentences.summary(errors)}", event, errors
+        )
     if unknown := _type_error(event["type"], topic):
-        return _refusal("unknown_type", unknown, event, [FieldError("type", unknown)])
+        return _refusal(RejectionCode.UNKNOWN_TYPE, unknown, event, [FieldError("type", unknown)])
     holds_nul = b"\\u0000" in value
     errors = [FieldError(sentences.path(at), "must not hold the character U+0000") for at in _nul(event, holds_nul)]
     command = errors or _validated(event, key, topic, timestamp_ms)
     if isinstance(command, Command):
         return command
-    return _refusal("invalid", f"The command is invalid: {sentences.summary(command)}", event, command)
+    return _refusal(RejectionCode.INVALID, f"The command is invalid: {sentences.summary(command)}", event, command)
 
 
 def _nul(event: dict[str, Any], holds_nul: bool) -> list[tuple[str | int, ...]]:

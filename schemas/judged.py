@@ -10,7 +10,7 @@ from typing_extensions import TypeVar  # pydantic brings it; it has defaults
 from schemas import sentences
 from schemas.commands import CommandType, Payload
 from schemas.envelope import qualified
-from schemas.rejections import FieldError, RefusalCode, RejectionCode
+from schemas.rejections import FieldError, RejectionCode
 
 DataT_co = TypeVar("DataT_co", default=Payload, covariant=True)
 
@@ -43,7 +43,7 @@ class Refusal:
     What could be read of a record's attributes is text within the limits, else None.
     """
 
-    code: RefusalCode | RejectionCode
+    code: RejectionCode
     message: str
     errors: list[dict[str, str]]
     """Each `{"field", "message"}`; at most `sentences.ERRORS_MAX` of them."""

@@ -5,9 +5,6 @@ from typing import Literal, NamedTuple
 
 from schemas.values import RECORD_KEY_BYTES_MAX
 
-RefusalCode = Literal["malformed", "unknown_type", "invalid", "too_large"]
-"""The codes that a record can get from its bytes alone, before any state is looked at."""
-
 
 class RejectionCode(StrEnum):
     """Why a record was not applied."""
@@ -21,6 +18,11 @@ class RejectionCode(StrEnum):
     USER_NOT_FOUND = "user_not_found"
     FAILED = "failed"
 
+
+RefusalCode = Literal[
+    RejectionCode.MALFORMED, RejectionCode.UNKNOWN_TYPE, RejectionCode.INVALID, RejectionCode.TOO_LARGE
+]
+"""The codes that a record can get from its bytes alone, before any state is looked at."""
 
 MEANINGS: dict[RejectionCode, str] = {
     RejectionCode.MALFORMED: "the value is empty, not JSON or no CloudEvent (or a batch of them)",

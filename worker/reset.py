@@ -14,14 +14,7 @@ from worker.journal import cursor
 from worker.journal.cursor import last_cursor
 from worker.journal.relay import Relay
 from worker.kafka import topics
-from worker.kafka.clients import (
-    TopicPartition,
-    abandon,
-    bounded,
-    described,
-    reader,
-    translated,
-)
+from worker.kafka.clients import TopicPartition, abandon, bounded, described, reader, translated
 from worker.leadership.election import LOCK_CLASS
 from worker.line.consume import CONSUMED
 from worker.line.positions import bounds

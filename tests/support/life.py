@@ -22,7 +22,7 @@ from schemas.producer import new_command
 from schemas.topics import topic_name
 from tests.model.world import BYTES_MAX, PARTITIONS, World
 from worker.cli import history
-from worker.cli.why import command as inquiry
+from worker.cli.why.command import why as explain
 from worker.cli.why.journal import Months
 from worker.line.batch import Received
 from worker.settings import ENV_PREFIX, Settings
@@ -120,7 +120,7 @@ class Desk:
 
     async def _why(self, user: str, segment: str, *, as_json: bool, limit: int = 20, since: str | None = None) -> str:
         self.capture.readouterr()
-        await inquiry.why(user, segment, limit=limit, months=Months(since), as_json=as_json)
+        await explain(user, segment, limit=limit, months=Months(since), as_json=as_json)
         return self.capture.readouterr().out
 
     async def _history(

@@ -10,12 +10,7 @@ from datetime import UTC, date, datetime
 from random import Random
 from uuid import UUID
 
-from worker.reports.page.summary import (
-    SEGMENTS_SHOWN_MAX,
-    Flow,
-    SegmentFlow,
-    Summary,
-)
+from worker.reports.page.summary import SEGMENTS_SHOWN_MAX, Flow, SegmentFlow, Summary
 
 NAMES = (
     "checkout.one-click",

@@ -40,12 +40,12 @@ def why(
 ) -> None:
     """Say why a user is in a segment or not, and how that came about. Reads PostgreSQL only."""
     from schemas import values
-    from worker.cli.why import command as inquiry
-    from worker.cli.why import journal as past
+    from worker.cli.why import journal
+    from worker.cli.why.command import why as explain
 
-    months = past.Months(_month(since, "--since"))
+    months = journal.Months(_month(since, "--since"))
     wanted = value_of(user_id, values.UserId, "USER_ID"), value_of(segment, values.Segment, "SEGMENT")
-    run(inquiry.why(*wanted, limit=limit, months=months, as_json=as_json))
+    run(explain(*wanted, limit=limit, months=months, as_json=as_json))
 
 
 @questions.command(epilog="Example: `segmentation history ada --limit 50`")
@@ -62,19 +62,19 @@ def history(
     """List what happened to a user, also commands that were rejected, newest first. Reads PostgreSQL only."""
     from schemas import values
     from worker.cli import history as telling
-    from worker.cli.why import journal as past
+    from worker.cli.why import journal
 
-    months = past.Months(_month(since, "--since"), _month(until, "--until"))
+    months = journal.Months(_month(since, "--since"), _month(until, "--until"))
     user_id = value_of(user_id, values.UserId, "USER_ID")
     run(telling.history(user_id, limit=limit, before=before, months=months, as_json=as_json))
 
 
 def _month(text: str | None, option: str) -> str | None:
-    from worker.cli.why import journal as past
+    from worker.cli.why import journal
 
     try:
         if text is not None:
-            past.begin(text)
+            journal.begin(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
     return text

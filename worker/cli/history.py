@@ -11,23 +11,23 @@ from rich.text import Text
 from schemas.topics import Topic, topic_name
 from worker.cli.console import out, patience, plain, write
 from worker.cli.render import line, local_time, moment
-from worker.cli.why import journal as past
-from worker.cli.why.command import unknown
+from worker.cli.why import journal
+from worker.cli.why.gather import unknown
 from worker.errors import ConfigurationError
 from worker.journal.encode import Encoder
 from worker.postgres.session import Record
 from worker.settings import load
 
 
-async def history(user_id: str, *, limit: int, before: int | None, months: past.Months, as_json: bool) -> None:
+async def history(user_id: str, *, limit: int, before: int | None, months: journal.Months, as_json: bool) -> None:
     """Print the page; raises ConfigurationError where nothing is known of the user."""
     settings = load()
     topic = topic_name(settings.topic_prefix, Topic.MEMBERSHIP_COMMANDS)
-    async with past.patient(settings, "history") as session:
+    async with journal.patient(settings, "history") as session:
         reach = await session.row("journal_reach", user_id)
         end = reach["last_sequence"] + 1 if before is None else before
         with patience("reading the journal"):
-            rows = await past.everything(session, user_id, topic, before=end, count=limit + 1, months=months)
+            rows = await journal.everything(session, user_id, topic, before=end, count=limit + 1, months=months)
         shown = rows[:limit]
         events = [json.loads(event.value) for event in await Encoder(session, settings, reach["id"]).encode(shown)]
     if not rows and before is None and reach["registered_at"] is None:
@@ -48,7 +48,7 @@ def _line(row: Record, event: dict[str, Any]) -> Text:
     return text.append(f"{command}  #{row['sequence']}", "dim")
 
 
-def _next_page(user_id: str, sequence: int, limit: int, months: past.Months) -> str:
+def _next_page(user_id: str, sequence: int, limit: int, months: journal.Months) -> str:
     words = ["segmentation", "history", "--limit", str(limit), "--before", str(sequence)]
     words += ["--since", months.since] if months.since else []
     words += ["--until", months.until] if months.until else []
@@ -56,7 +56,7 @@ def _next_page(user_id: str, sequence: int, limit: int, months: past.Months) -> 
     return f"there is more: {shlex.join(words)}"
 
 
-def _end(reach: Record, months: past.Months, *, is_empty: bool) -> str:
+def _end(reach: Record, months: journal.Months, *, is_empty: bool) -> str:
     text = "nothing" if is_empty else "that is all"
     if months.since or months.until:
         return f"{text} in the months that were read"

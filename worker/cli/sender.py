@@ -16,12 +16,7 @@ from schemas.topics import topic_name
 from schemas.values import shown
 from worker.errors import ConfigurationError
 from worker.kafka import topics
-from worker.kafka.clients import (
-    abandon,
-    bounded,
-    producer,
-    translated,
-)
+from worker.kafka.clients import abandon, bounded, producer, translated
 from worker.settings import Settings
 
 IN_FLIGHT_MAX = 5_000

@@ -10,15 +10,7 @@ from typing import Any
 from schemas.topics import TOPICS, Topic, topic_name
 from worker.errors import ConfigurationError
 from worker.kafka import topics
-from worker.kafka.clients import (
-    AIOKafkaConsumer,
-    ConsumerRecord,
-    TopicPartition,
-    abandon,
-    bounded,
-    reader,
-    translated,
-)
+from worker.kafka.clients import AIOKafkaConsumer, ConsumerRecord, TopicPartition, abandon, bounded, reader, translated
 from worker.settings import Settings
 
 POLL_MS = 200

@@ -8,14 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from worker.errors import Unavailable
-from worker.kafka.clients import (
-    AIOKafkaConsumer,
-    KafkaError,
-    TopicPartition,
-    bounded,
-    described,
-    translated,
-)
+from worker.kafka.clients import AIOKafkaConsumer, KafkaError, TopicPartition, bounded, described, translated
 from worker.observability.logs import logger
 from worker.postgres.session import Session
 from worker.settings import Settings

@@ -9,14 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from schemas.decode import Refusal
 from tests.unit.line.received import garbage, received
-from worker.journal.rows import (
-    Row,
-    changed,
-    keys_literal,
-    rejected,
-    segment_event,
-    times_literal,
-)
+from worker.journal.rows import Row, changed, keys_literal, rejected, segment_event, times_literal
 from worker.line.batch import Received
 from worker.postgres.session import statement
 

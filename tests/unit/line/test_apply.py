@@ -12,11 +12,7 @@ from schemas.decode import Command
 from schemas.topics import Topic, topic_name
 from tests.unit.line.received import received
 from worker.errors import Unavailable
-from worker.line.apply import (
-    Applier,
-    Outcome,
-    command_name,
-)
+from worker.line.apply import Applier, Outcome, command_name
 from worker.line.batch import Batch, Span
 from worker.line.handlers import Context
 from worker.postgres.session import Database, Session

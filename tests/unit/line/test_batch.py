@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.line.received import garbage, received
-from worker.line.batch import (
-    Batch,
-    Received,
-    Sorted,
-    Span,
-    halves,
-    sort,
-)
+from worker.line.batch import Batch, Received, Sorted, Span, halves, sort
 
 
 def record(topic: str, partition: int, offset: int) -> Received:

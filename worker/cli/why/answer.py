@@ -8,12 +8,7 @@ from decimal import Decimal
 
 from worker.cli.console import plain
 from worker.cli.render import moment
-from worker.cli.why.facts import (
-    Change,
-    Facts,
-    Generation,
-    Membership,
-)
+from worker.cli.why.facts import Change, Facts, Generation, Membership
 
 FORGOTTEN = "user_forgotten"
 

@@ -13,12 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from worker.reports.page.figures import (
-    compact,
-    number,
-    printable,
-    signed,
-)
+from worker.reports.page.figures import compact, number, printable, signed
 from worker.reports.page.summary import Flow
 from worker.reports.page.svg import inline
 

@@ -11,13 +11,7 @@ from typing import Any
 import pytest
 
 from worker.cli.why.answer import answer, place, sentence
-from worker.cli.why.facts import (
-    Change,
-    Facts,
-    Generation,
-    Membership,
-    Rollout,
-)
+from worker.cli.why.facts import Change, Facts, Generation, Membership, Rollout
 from worker.cli.why.story import Told, reason, story
 
 START = datetime(2026, 5, 10, 12, tzinfo=UTC)

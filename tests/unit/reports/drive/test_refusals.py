@@ -6,12 +6,7 @@ import re
 
 import pytest
 
-from worker.reports.drive.refusals import (
-    REFUSALS,
-    explained,
-    known,
-    not_public,
-)
+from worker.reports.drive.refusals import REFUSALS, explained, known, not_public
 from worker.reports.storage import StorageError
 
 PASSING = {
