@@ -1,6 +1,6 @@
 # Two stages: the first installs the locked requirements and the worker into a virtual environment, the second carries
-# it alone. Hashes make it reproducible; it runs as an ordinary user and writes nothing but reports, into their volume. Of
-# the descriptions of all Google services, which take more than 100 MB, it carries the one that is used.
+# it alone. Hashes make it reproducible; it runs as an ordinary user and writes nothing but reports (mount a volume at
+# their folder). Of the descriptions of all Google services, which take over 100 MB, it carries the one that is used.
 FROM python:3.13-slim AS build
 WORKDIR /build
 RUN python3 -m venv /opt/segmentation
@@ -24,7 +24,7 @@ ENV PATH=/opt/segmentation/bin:$PATH PYTHONUNBUFFERED=1 SEGMENTATION_HTTP_ADDRES
     SEGMENTATION_REPORT_STORAGE=directory:/var/lib/segmentation/reports
 USER 10001:10001
 EXPOSE 8080
-VOLUME /var/lib/segmentation/reports
+LABEL org.opencontainers.image.title=segmentation
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python3", "-c", \
   "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['SEGMENTATION_HTTP_ADDRESS'].rpartition(':')[2] + '/livez', timeout=4)"]

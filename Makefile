@@ -6,7 +6,7 @@ STAMP := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format unit bench faults up down lock generate clean
+.PHONY: help setup demo test check lint format unit cover bench faults up down lock generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,15 +27,22 @@ demo: $(STAMP) ## start everything embedded, tell a small story; its report stay
 test: check ## run all checks and all tests
 	@$(PYTEST)
 
-check: $(STAMP) ## formatting, lint, types, import contracts, stale generated files
+check: lint ## what `lint` does, and whether the generated files are fresh
+	@$(BIN)/python -m schemas.export --check
+
+lint: $(STAMP) ## formatting, linter, types, import contracts
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m schemas.export --check
 
 unit: $(STAMP) ## only the tests without services
 	@$(PYTEST) tests/unit tests/tidy
+
+cover: $(STAMP) ## the tests with their coverage, processes included; WHAT=tests/unit: only those
+	@rm -rf .coverage && mkdir .coverage
+	@$(BIN)/coverage run -m pytest $(WHAT)
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 faults: $(STAMP) ## the long fault and soak runs
 	@$(PYTEST) -m slow -o timeout=3600
@@ -43,8 +50,11 @@ faults: $(STAMP) ## the long fault and soak runs
 bench: $(STAMP) ## measure, beside a peer and a limit; N=… commands, WHAT=drain latency …
 	@$(BIN)/python -m benchmarks $(WHAT) $(if $(N),--commands $(N))
 
-up: ## start Kafka, PostgreSQL and two workers with Docker Compose
-	docker compose up --build --detach --wait kafka postgres worker
+up: ## start Kafka, PostgreSQL and two workers with Docker Compose; WORKERS=n: so many (else as many as run)
+	@docker compose build --quiet migrate
+	@workers=$${WORKERS:-$$(docker compose ps --quiet worker | wc -l)}; test "$$workers" = 0 || export WORKERS=$$workers; \
+	  docker compose up --detach --wait kafka postgres worker
+	@docker image prune --force --filter label=org.opencontainers.image.title=segmentation >/dev/null # the one before
 
 down: ## stop them; VOLUMES=1 deletes their data too
 	docker compose down $(if $(VOLUMES),--volumes)
@@ -64,4 +74,4 @@ lock: $(STAMP) ## resolve the requirements anew
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --all-extras pyproject.toml -o requirements/dev.txt --custom-compile-command "make lock"
 
 clean: ## delete the virtual environment and caches
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info tests/asyncapi/node_modules tests/browser/node_modules demo-report
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage *.egg-info tests/asyncapi/node_modules tests/browser/node_modules demo-report

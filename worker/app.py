@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from schemas.decode import Command
 from worker import deployment
 from worker.errors import ConfigurationError, WorkerError
 from worker.jobs.deletion import Deletion
@@ -32,7 +33,10 @@ from worker.line.mirror import Mirror
 from worker.line.replies import Replies
 from worker.line.standstill import Standstill
 from worker.line.topic_watch import TopicWatch
+from worker.observability import metrics
+from worker.observability.build import build
 from worker.observability.http import Http
+from worker.observability.latency import Latency
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
 from worker.postgres import migrations, needs
@@ -66,7 +70,8 @@ class App:
         progress.ask(standstill.stuck)
         consumer = group_consumer(settings)
         self._backlog = Backlog()
-        self.relay = Relay(settings, database, progress, clock=now)
+        self._latency = Latency(now)
+        self.relay = Relay(settings, database, progress, clock=now, latency=self._latency)
         retention = Retention(now, settings.deduplication_window, settings.journal_retention)
         tally = Tally(database.session("tally", statement_seconds_max=COUNT_SECONDS_MAX))
         jobs = [Expiry(now), Rollout(now), Deletion(now), tally, retention]
@@ -112,8 +117,10 @@ class App:
 
     def _applied(self, batch: Batch, outcome: Outcome) -> None:
         self._assignment.settled(batch)
-        if outcome.journaled:
+        if outcome.last_sequence is not None:
             self.relay.notify()
+            ends = (batch.records[0].what, batch.records[-1].what)
+            self._latency.journaled(outcome.last_sequence, (end.time for end in ends if isinstance(end, Command)))
         if outcome.queries:
             self.replies.ask(outcome.queries)
 
@@ -130,12 +137,16 @@ class App:
             problems.append(f"{len(self._assignment.wanted)} partitions wait for their positions")
         return problems + self._backlog.problems(self.relay.trouble)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then end in the line's order, so that nothing waits for the next start."""
+    async def run(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
+        """Work until `stop` is set, then end in the line's order, so that nothing waits for the next start.
+
+        Calls `started` when the port is bound and all parts are under way.
+        """
         await self.http.start()
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {name: group.create_task(_ending(name, part)) for name, part in self._parts().items()}
+                started()
                 stopping = group.create_task(self._stop(stop, tasks))
                 tasks["stop"] = stopping
         finally:
@@ -203,8 +214,10 @@ def sessions_needed(settings: Settings) -> int:
 async def run(settings: Settings, *, ready: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:
     """Run one worker until SIGTERM, SIGINT or `stop`; a second signal ends the process at once.
 
-    Sets `ready` when the start's checks have passed. Raises ConfigurationError or Unavailable.
+    Sets `ready` when it has started. Raises ConfigurationError or Unavailable.
     """
+    version = build()
+    metrics.BUILD.info(version)
     await check(settings)
     app = App(settings)
     stop = stop or asyncio.Event()
@@ -212,11 +225,14 @@ async def run(settings: Settings, *, ready: asyncio.Event | None = None, stop: a
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     with _signals(stop.set):
-        if ready is not None:
-            ready.set()
-        log.info("worker started", group=settings.group_id, http=settings.http_address)
+
+        def started() -> None:
+            log.info("worker started", group=settings.group_id, http=settings.http_address, **version)
+            if ready is not None:
+                ready.set()
+
         try:
-            await app.run(stop)
+            await app.run(stop, started)
         except* WorkerError as errors:
             raise _first(errors) from errors
     log.info("worker stopped")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from importlib.metadata import version
 from pathlib import Path
 
 from schemas.topics import Topic, topic_name
@@ -27,6 +28,35 @@ async def test_each_step_says_what_is_missing(empty: Settings) -> None:
     async with ending(await shell.start("run")) as worker:
         assert "registered" in await shell.good("send", "user.register", '{"user_id": "ada"}', "--wait")
         assert await interrupted(worker, signal.SIGTERM) == 0
+
+
+async def test_a_log_of_json_lines_has_no_others(
+    settings: Settings, topics: list[str], empty: Settings, tmp_path: Path
+) -> None:
+    """Not where a worker refuses to start, and "worker started" is there once it has."""
+    wrong = Shell.of(settings).having(SEGMENTATION_USERS="all")
+    assert _said(await wrong.bad("run")) == [
+        "the worker ends: SEGMENTATION_USERS: Input should be 'registered' or 'any'"
+    ]
+    settings = settings.model_copy(update={"log_level": "info"})
+    (said,) = _said(await Shell.of(empty).bad("run"))
+    assert "run `segmentation migrate` first" in said
+    async with workers(settings, 1, tmp_path) as (worker,):
+        await _ready(worker)
+        lines = [json.loads(line) for line in worker.log().splitlines()]
+        (started,) = [line for line in lines if line["event"] == "worker started"]
+        assert started["version"] == version("segmentation")
+        assert started["http"] == worker.address
+        second = Shell.of(settings).having(SEGMENTATION_HTTP_ADDRESS=worker.address)
+        said = "\n".join(_said(await second.bad("run")))
+    assert f"the worker ends: SEGMENTATION_HTTP_ADDRESS: {worker.address} can't be listened on" in said
+    assert "worker started" not in said
+
+
+def _said(log: str) -> list[str]:
+    """The log's lines, each of which must be JSON."""
+    lines = [json.loads(line) for line in log.splitlines()]
+    return [f"{line['event']}: {line['error']}" if "error" in line else line["event"] for line in lines]
 
 
 async def test_the_database_of_another_deployment(settings: Settings, topics: list[str], tmp_path: Path) -> None:

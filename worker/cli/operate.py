@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 
+import typer
 from rich.markup import escape
 
 from worker import app, reset
-from worker.cli.console import out
-from worker.errors import ConfigurationError
+from worker.cli.console import EXIT_FAILED, out
+from worker.errors import ConfigurationError, WorkerError
 from worker.kafka import topics as kafka_topics
 from worker.observability import logs
 from worker.postgres import migrations
-from worker.settings import load
+from worker.settings import Settings, load
+
+log = logs.logger(__name__)
 
 
 def run_worker() -> None:
@@ -22,8 +26,27 @@ def run_worker() -> None:
         raise ConfigurationError(
             "Don't run Python with -O or PYTHONOPTIMIZE: the Kafka client checks itself by asserts"
         )
-    settings = load()
-    logs.configure(settings)
+    logs.configure_start()
+    with _told_in_the_log():
+        settings = load()
+        logs.configure(settings)
+        _run(settings)
+
+
+@contextlib.contextmanager
+def _told_in_the_log() -> Iterator[None]:
+    """A log of JSON lines is whole: the reason of an end is a line of it, too. On a terminal it is the last words."""
+    try:
+        yield
+    except WorkerError as error:
+        if not logs.is_json():
+            raise
+        for line in str(error).splitlines():
+            log.error("the worker ends", error=line)
+        raise typer.Exit(EXIT_FAILED) from error
+
+
+def _run(settings: Settings) -> None:
     factory = None
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: PLC0415 - there is none for some platforms

@@ -23,6 +23,7 @@ from worker.journal.rows import Clock
 from worker.kafka import clients as kafka
 from worker.leadership.election import Elected
 from worker.observability import metrics
+from worker.observability.latency import Latency
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
 from worker.postgres.session import Database, Record, Session
@@ -41,9 +42,11 @@ class Relay(Elected):
     name = "relay"
     lock = 1
 
-    def __init__(self, settings: Settings, database: Database, progress: Progress, *, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, progress: Progress, *, clock: Clock, latency: Latency
+    ) -> None:
         super().__init__(database, progress)
-        self._settings, self._clock = settings, clock
+        self._settings, self._clock, self._latency = settings, clock, latency
         self._transactional_id = f"{settings.topic_prefix}.relay"
         self._positions_topic = topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS)
         self._pace = Pace(settings.relay_rows_max, settings.relay_bytes_max, settings.kafka_seconds_max)
@@ -80,6 +83,7 @@ class Relay(Elected):
         publisher = Publisher(self._settings, producer, self._positions_topic, partitions)
         sequence = await self._cursor(session, publisher)
         since = EPOCH
+        self._latency.published_before(sequence)
         log.info("relaying", after_sequence=sequence)
         while True:
             self._journaled.clear()
@@ -94,6 +98,7 @@ class Relay(Elected):
             events = await encoder.encode(rows, self._clock())
             sequence, since = rows[-1]["sequence"], rows[-1]["time"]
             await self._publish(publisher, events, Cursor(sequence, fingerprint(rows[-1])))
+            self._latency.published(sequence)
             if time.monotonic() - self._marked_at > MARK_SECONDS:
                 await self._mark(session, sequence)
 

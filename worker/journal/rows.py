@@ -136,7 +136,12 @@ def rejected(
     )
 
 
-async def append(session: Session, rows: Sequence[Row], now: datetime) -> None:
-    """Number the rows and append them; the counter's row stays locked until the transaction ends."""
-    if rows:
-        await session.fetch("journal_append", now, *zip(*rows, strict=True))
+async def append(session: Session, rows: Sequence[Row], now: datetime) -> int | None:
+    """Number the rows and append them; the counter's row stays locked until the transaction ends.
+
+    Returns the last one's number, None where there are no rows.
+    """
+    if not rows:
+        return None
+    appended = await session.row("journal_append", now, *zip(*rows, strict=True))
+    return int(appended["sequence"])

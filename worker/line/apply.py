@@ -40,11 +40,14 @@ class Outcome:
     queries: list[Query] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     journaled: int = 0
+    last_sequence: int | None = None
+    """Of the last row journaled."""
 
     def add(self, other: Outcome) -> None:
         """Take in what became of another part of the batch."""
         self.queries += other.queries
         self.journaled += other.journaled
+        self.last_sequence = other.last_sequence or self.last_sequence
         for key, count in other.counts.items():
             self.counts[key] = self.counts.get(key, 0) + count
 
@@ -132,7 +135,7 @@ class Applier:
                     for command_type, handler in handlers.HANDLERS.items():
                         if command_type in turn:
                             await handler.decide(context, turn[command_type])
-            await journal.append(session, context.rows, now)
+            outcome.last_sequence = await journal.append(session, context.rows, now)
         outcome.counts = context.counts
         outcome.journaled = len(context.rows)
         return outcome

@@ -6,6 +6,7 @@ Best effort: nothing reads the committed offsets to decide where to go on.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -50,9 +51,12 @@ class Mirror:
         self._standstill, self._lanes_are_well = standstill, lanes_are_well
         self._backlog = backlog
         self._committing: asyncio.Task[None] | None = None
+        self._oldest_unpublished: datetime | None = None
 
     async def run(self) -> None:
         """Publish until cancelled."""
+        metrics.UNPUBLISHED_SECONDS.set_function(self._unpublished_seconds)
+        metrics.RELAY_STALLED_SECONDS.set_function(self._backlog.stalled_seconds)
         try:
             while True:
                 self._watch.beat()
@@ -95,9 +99,11 @@ class Mirror:
                     ends = await offsets(self._consumer.end_offsets, list(held), COMMIT_SECONDS_MAX / 2)
         except Unavailable as error:
             log.debug("the lag can't be measured", error=str(error))
-            return None
-        metrics.LAG_RECORDS.clear()
+            ends = None
+        metrics.LAG_RECORDS.clear()  # what is not known is absent, and does not stand at an old value
         metrics.LAG_SECONDS.clear()
+        if ends is None:
+            return None
         for partition, end in ends.items():
             state = held[partition]
             records = max(0, end - state.applied_offset)
@@ -112,10 +118,14 @@ class Mirror:
             row = await self._session.row("journal_backlog")
         except Unavailable as error:
             log.debug("the backlog can't be measured", error=str(error))
+            metrics.UNPUBLISHED_ROWS.set(math.nan)
             return False
         metrics.UNPUBLISHED_ROWS.set(row["unpublished"])
+        self._oldest_unpublished = row["oldest_time"]
         self._backlog.look(row["unpublished"], row["published_sequence"])
-        metrics.RELAY_STALLED_SECONDS.set(self._backlog.stalled_seconds())
-        oldest = row["oldest_time"]
-        metrics.UNPUBLISHED_SECONDS.set((self._clock() - oldest).total_seconds() if oldest else 0.0)
         return True
+
+    def _unpublished_seconds(self) -> float:
+        """At the time of a scrape: while the database is away, what waited when it was last seen goes on waiting."""
+        oldest = self._oldest_unpublished
+        return max(0.0, (self._clock() - oldest).total_seconds()) if oldest else 0.0

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
 
 import structlog
 
-from worker.settings import Settings
+from worker.settings import ENV_PREFIX, Settings
 
 REPEAT_SECONDS_MIN = 30.0
 
 
 def configure(settings: Settings) -> None:
     """Send structlog's and the libraries' records to standard error, in the form that the settings ask for."""
-    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    console = _is_console(settings.log_format)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -48,6 +49,30 @@ def configure(settings: Settings) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("worker").setLevel(level)
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # its warnings are steps of a rebalance
+
+
+def configure_start() -> None:
+    """For what is to be said before the settings are read: as far as the environment tells what they will ask for."""
+    match os.environ.get(f"{ENV_PREFIX}LOG_FORMAT"):
+        case "json" | "console" as named:
+            configure(Settings.model_construct(log_format=named))
+        case _:
+            configure(Settings.model_construct())
+
+
+def is_json() -> bool:
+    """Whether the log that was configured is one of JSON lines."""
+    return any(_writes_json(handler.formatter) for handler in logging.getLogger().handlers)
+
+
+def _writes_json(formatter: logging.Formatter | None) -> bool:
+    return isinstance(formatter, structlog.stdlib.ProcessorFormatter) and any(
+        isinstance(processor, structlog.processors.JSONRenderer) for processor in formatter.processors
+    )
+
+
+def _is_console(log_format: str) -> bool:
+    return log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
 
 
 class Seldom(logging.Filter):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
 
+BUILD = Info("segmentation_build", "The version of this worker, and Python's")
 COMMANDS = Counter(
     "segmentation_commands_total",
     "Commands decided, by type and outcome: applied, unchanged, duplicate, or the code of the rejection",
@@ -18,6 +19,11 @@ BATCH_SECONDS = Histogram(
     "segmentation_batch_seconds",
     "Time to apply one batch, with its retries",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60),
+)
+COMMAND_TO_EVENT_SECONDS = Histogram(
+    "segmentation_command_to_event_seconds",
+    "From a command's time to its event's commit in Kafka, of commands that the relay's own worker has applied",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800),
 )
 LAG_RECORDS = Gauge("segmentation_lag_records", "Command records that were not applied yet", ["topic", "partition"])
 LAG_SECONDS = Gauge(

@@ -19,6 +19,8 @@ PROMISED = {
     "segmentation_commands_total",
     "segmentation_batch_commands_count",
     "segmentation_batch_seconds_count",
+    "segmentation_build_info",
+    "segmentation_command_to_event_seconds_count",
     "segmentation_lag_records",
     "segmentation_lag_seconds",
     "segmentation_journal_unpublished_rows",
