@@ -7,7 +7,6 @@ import contextlib
 import gc
 import signal
 from collections.abc import Callable, Coroutine, Iterator
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -40,7 +39,9 @@ from worker.observability.latency import Latency
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
 from worker.postgres import migrations, needs
+from worker.postgres.clock import server_clock
 from worker.postgres.session import Database
+from worker.postgres.trust import local_time
 from worker.reports.reporter import Reporter
 from worker.reports.storages import storage_of
 from worker.settings import Settings
@@ -51,11 +52,6 @@ GC_THRESHOLDS = (50_000, 20, 50)
 """The line makes and drops many small objects without cycles; the default thresholds cost a fifth of its speed."""
 SESSIONS_BESIDE_LANES = 7
 """With PostgreSQL: those of positions, metrics, replies, relay, jobs, reports, and of a report's rows."""
-
-
-def now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)
 
 
 class App:
@@ -70,17 +66,19 @@ class App:
         progress.ask(standstill.stuck)
         consumer = group_consumer(settings)
         self._backlog = Backlog()
-        self._latency = Latency(now)
-        self.relay = Relay(settings, database, progress, clock=now, latency=self._latency)
-        retention = Retention(now, settings.deduplication_window, settings.journal_retention)
+        self._latency = Latency(local_time)
+        self.relay = Relay(settings, database, progress, clock=server_clock, latency=self._latency)
+        retention = Retention(server_clock, settings.deduplication_window, settings.journal_retention)
         tally = Tally(database.session("tally", statement_seconds_max=COUNT_SECONDS_MAX))
-        jobs = [Expiry(now), Rollout(now), Deletion(now), tally, retention]
-        self.jobs = Leader(database, progress, jobs, clock=now, journaled=self.relay.notify)
+        jobs = [Expiry(server_clock), Rollout(server_clock), Deletion(server_clock), tally, retention]
+        self.jobs = Leader(database, progress, jobs, clock=server_clock, journaled=self.relay.notify)
         self.reporter = Reporter(
-            settings, database, progress, storage_of(settings), clock=now, journaled=self.relay.notify
+            settings, database, progress, storage_of(settings), clock=server_clock, journaled=self.relay.notify
         )
         answering = progress.watch("replies")
-        self.replies = Replies(settings, database.session("replies", answering.beat), clock=now, watch=answering)
+        self.replies = Replies(
+            settings, database.session("replies", answering.beat), clock=server_clock, watch=answering
+        )
         reading = progress.watch("consume")
         self.lanes = [self._lane(number) for number in range(settings.apply_connections)]
         lanes = Lanes(self.lanes, reading.beat)
@@ -91,7 +89,7 @@ class App:
             consumer,
             self._assignment,
             database.session("metrics"),
-            clock=now,
+            clock=server_clock,
             watch=progress.watch("mirror"),
             standstill=standstill,
             lanes_are_well=lambda: not lanes.wait_for_database(),
@@ -102,7 +100,7 @@ class App:
     def _lane(self, number: int) -> Lane:
         watch = self._progress.watch(f"apply {number}")
         session = self._database.session(f"apply {number}", watch.beat)
-        applier = Applier(session, self._settings, clock=now, new_uuid=uuid4)
+        applier = Applier(session, self._settings, clock=server_clock, new_uuid=uuid4)
         return Lane(
             applier,
             session,

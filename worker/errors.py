@@ -19,6 +19,14 @@ class Hindered(Unavailable):
     """The server answers that it can't just now: a deadlock, a lock not had in time, no disk. The session lives."""
 
 
+class ClockStepped(Hindered):
+    """The server's clock is so far ahead of what all else says that nothing may be written with its time."""
+
+
+class Outdated(Hindered):
+    """What a batch has decided was overtaken by the clock while it waited for a lock: it is decided anew."""
+
+
 class CommitUnknown(Unavailable):
     """The connection was lost during COMMIT: only a look at the positions tells whether it happened."""
 

@@ -15,9 +15,9 @@ from worker.journal.cursor import last_cursor
 from worker.journal.relay import Relay
 from worker.kafka import topics
 from worker.kafka.clients import TopicPartition, abandon, bounded, described, reader, translated
-from worker.leadership.election import LOCK_CLASS
 from worker.line.consume import CONSUMED
 from worker.line.positions import bounds
+from worker.postgres import locks
 from worker.postgres.session import Database, Session
 from worker.settings import Settings
 
@@ -113,7 +113,7 @@ async def ownership(settings: Settings) -> tuple[dict[str, str] | None, dict[str
 
 async def _require_stopped(session: Session) -> None:
     """Some worker always leads the relay, so with its lock in hand none runs, and none can begin to publish."""
-    if not (await session.row("election_try", LOCK_CLASS, Relay.lock))["leads"]:
+    if not await locks.lead(session, Relay.role):
         raise ConfigurationError("A worker runs on this database: stop all workers first")
 
 

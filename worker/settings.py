@@ -140,6 +140,12 @@ class Settings(BaseSettings):
     )
     relay_poll_ms: int = Field(20, ge=1, le=5_000, description="pause between looks at an unchanged journal, ms")
     statement_seconds_max: Annotated[float, Field(gt=0)] = Field(30.0, description="longest database statement, s")
+    clock_difference_seconds_max: Annotated[float, Field(gt=0)] = Field(
+        2.0, description="difference between a worker's clock and PostgreSQL's from which it says so, s"
+    )
+    clock_step_seconds_max: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="from how far ahead of all that witnesses it PostgreSQL's clock is not believed, s"
+    )
     kafka_seconds_max: Annotated[float, Field(gt=0)] = Field(
         20.0, description="longest wait for one answer of Kafka before its client is thrown away, s"
     )

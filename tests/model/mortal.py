@@ -21,7 +21,7 @@ class Mortal(Session):
     def of(cls, database: Database, name: str) -> Mortal:
         """One that is not open yet."""
         like = database.session(name)
-        return cls(like._connector, name, like._statement_seconds_max, like._beat)
+        return cls(like._connector, name, like._statement_seconds_max, like._beat, like.trust)
 
     async def fetch(self, name: str, *arguments: Any) -> list[Record]:
         """… unless it has come to its end."""

@@ -18,13 +18,12 @@ from tests.tidy.sources import ROOT
 from worker.cli.settings_page import env_file, markdown
 from worker.jobs.leader import Leader
 from worker.journal.relay import Relay
-from worker.line.apply import STRUCTURE_LOCK
 from worker.line.batch import QUERY
 from worker.line.consume import CONSUMED
 from worker.line.handlers import HANDLERS
 from worker.line.handlers.memberships import EFFECTS, UNKNOWN_SEGMENT, UNKNOWN_USER
 from worker.observability import metrics
-from worker.postgres.migrations import MIGRATION_LOCK
+from worker.postgres import locks
 from worker.postgres.session import statement
 from worker.reports.reporter import Reporter
 from worker.settings import Settings
@@ -54,9 +53,8 @@ def test_every_letter_of_an_effect_is_known() -> None:
 
 
 def test_locks_differ() -> None:
-    assert MIGRATION_LOCK != STRUCTURE_LOCK
-    roles = Counter(role.lock for role in (Relay, Leader, Reporter))
-    assert set(roles.values()) == {1}
+    assert locks.MIGRATION != locks.STRUCTURE
+    assert Counter(leader.role for leader in (Relay, Leader, Reporter)) == Counter(locks.Role)
 
 
 def test_every_failure_of_a_report_is_documented() -> None:

@@ -11,6 +11,7 @@ from worker.cli.console import out, plain
 from worker.errors import WorkerError
 from worker.kafka import topics
 from worker.postgres import migrations, needs
+from worker.postgres.clock import difference_seconds, difference_text
 from worker.postgres.session import Database
 from worker.reports.storage import Finding
 from worker.reports.storages import storage_of
@@ -61,6 +62,17 @@ async def _schema(settings: Settings) -> list[Finding]:
     return [Finding("schema", True, "of this version")]
 
 
+async def _clocks(settings: Settings) -> list[Finding]:
+    session = Database(settings).session("doctor")
+    try:
+        seconds = await difference_seconds(session)
+    finally:
+        await session.close()
+    if abs(seconds) > settings.clock_difference_seconds_max:
+        return [Finding("clocks", False, difference_text(seconds))]
+    return [Finding("clocks", True, "this machine's and PostgreSQL's agree")]
+
+
 async def _topics(settings: Settings) -> list[Finding]:
     await topics.check(settings)
     return [Finding("topics", True, f"all are there, as they must be, at {settings.kafka_bootstrap_servers}")]
@@ -83,6 +95,7 @@ async def _reports(settings: Settings) -> Sequence[Finding]:
 CHECKS: dict[str, Check] = {
     "PostgreSQL": _postgresql,
     "schema": _schema,
+    "clocks": _clocks,
     "topics": _topics,
     "deployment": _deployment,
     "reports": _reports,

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from worker.jobs.job import ChunkSize, Job
 from worker.journal import rows as journal
-from worker.line.apply import STRUCTURE_LOCK
 from worker.observability import metrics
+from worker.postgres import locks
+from worker.postgres.clock import Clock, moment
 from worker.postgres.session import Session
 
 BLOCKS_MIN, BLOCKS_MAX = 8, 1_024
@@ -26,7 +27,7 @@ class Deletion(Job):
     every_seconds = 0.5
     journals = True
 
-    def __init__(self, clock: journal.Clock) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self._size = ChunkSize(BLOCKS_MIN, BLOCKS_MAX)
 
@@ -42,8 +43,8 @@ class Deletion(Job):
             return 0
         began = time.monotonic()
         async with session.transaction():
-            await session.fetch("lock_shared", STRUCTURE_LOCK)
-            row = await session.row("deletion_chunk", segment_keys, block, block + self._size.rows, self._clock())
+            now = await locks.structure(session, self._clock)
+            row = await session.row("deletion_chunk", segment_keys, block, block + self._size.rows, now)
         self._size.took(time.monotonic() - began)
         metrics.DELETED_MEMBERSHIPS.inc(row["ended"])
         return int(row["ended"])
@@ -62,4 +63,4 @@ class Deletion(Job):
                     "exited": row["exited"],
                 }
                 rows.append(journal.segment_event(None, "segment.populated", row["segment_key"], data))
-            await journal.append(session, rows, self._clock())
+            await journal.append(session, rows, await moment(session, self._clock))

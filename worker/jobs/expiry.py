@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from worker.errors import Refused
 from worker.jobs.job import ChunkSize, Job
-from worker.journal import rows as journal
-from worker.line.apply import STRUCTURE_LOCK
 from worker.observability import metrics
 from worker.observability.logs import logger
+from worker.postgres import locks
+from worker.postgres.clock import Clock
 from worker.postgres.session import Record, Session
 
 log = logger(__name__)
@@ -31,10 +31,10 @@ class Expiry(Job):
     every_seconds = 0.5
     journals = True
 
-    def __init__(self, clock: journal.Clock) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self._size = ChunkSize(ROWS_MIN, ROWS_MAX)
-        self._since = self._begun_at = BEGINNING
+        self._since = self._begun_at = self._now = BEGINNING
 
     async def turn(self, session: Session) -> int | None:
         """The next memberships that are due; from the first one again before there is nothing to do."""
@@ -46,54 +46,54 @@ class Expiry(Job):
         return await self._turn(session)
 
     async def _turn(self, session: Session) -> int | None:
-        began, now, rows = time.monotonic(), self._clock(), self._size.rows
-        if self._since == BEGINNING:
-            self._begun_at = now
+        began, rows, is_first = time.monotonic(), self._size.rows, self._since == BEGINNING
         try:
-            row = await self._end(session, now, rows)
+            row = await self._end(session, rows)
         except Refused:
             self._since = BEGINNING
-            return await self._corner(session, now, rows)
+            return await self._corner(session, rows)
+        if is_first:
+            self._begun_at = self._now
         if not row["due"]:
             return None
         self._since = row["expires_at"]
         if row["due"] == rows:
             self._size.took(time.monotonic() - began)
-        elif now - self._begun_at >= AGAIN:
+        elif self._now - self._begun_at >= AGAIN:
             self._since = BEGINNING
         metrics.EXPIRED_MEMBERSHIPS.inc(row["changed"])
         return int(row["changed"])
 
-    async def _corner(self, session: Session, now: datetime, rows: int) -> int:
+    async def _corner(self, session: Session, rows: int) -> int:
         """Among so many one is refused: end those before it, or hold it back if it is the first."""
         while rows > 1:
             rows //= 2
             try:
-                row = await self._end(session, now, rows)
+                row = await self._end(session, rows)
             except Refused:
                 continue
             metrics.EXPIRED_MEMBERSHIPS.inc(row["changed"])
             return int(row["changed"])
-        for first in await session.fetch("expiry_first", now):
+        for first in await session.fetch("expiry_first", self._now):
             place = first["user_key"], first["segment_key"]
             try:
-                return int((await self._end(session, now, 1, *place))["changed"])
+                return int((await self._end(session, 1, *place))["changed"])
             except Refused as error:
-                await self._hold(session, now, place, error)
+                await self._hold(session, place, error)
         return 0
 
     async def _end(
-        self, session: Session, now: datetime, rows: int, user_key: int | None = None, segment_key: int | None = None
+        self, session: Session, rows: int, user_key: int | None = None, segment_key: int | None = None
     ) -> Record:
         async with session.transaction():
-            await session.fetch("lock_shared", STRUCTURE_LOCK)
-            row = await session.row("expiry_chunk", now, rows, self._since, user_key, segment_key)
+            self._now = await locks.structure(session, self._clock)
+            row = await session.row("expiry_chunk", self._now, rows, self._since, user_key, segment_key)
             if row["changed"] < row["due"]:  # a trigger can do that; the journal must not tell of what has not happened
                 raise Refused(f"the database kept {row['due'] - row['changed']} memberships that were to be ended")
             return row
 
-    async def _hold(self, session: Session, now: datetime, place: tuple[int, int], error: Refused) -> None:
+    async def _hold(self, session: Session, place: tuple[int, int], error: Refused) -> None:
         limits = HELD_SECONDS, HELD_SECONDS_MAX
-        for row in await session.fetch("expiry_hold", *place, str(error), now, *limits):
+        for row in await session.fetch("expiry_hold", *place, str(error), self._now, *limits):
             log.error("a membership can't be expired", user=row["user_id"], segment=row["segment"], error=str(error))
         metrics.EXPIRY_HELD.inc()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
-from datetime import datetime
 
+from worker.postgres.clock import Clock
 from worker.postgres.session import Session
 
 CHUNK_SECONDS = 0.05
@@ -22,7 +21,7 @@ class Job(abc.ABC):
     journals: bool
     """Whether turns write to the journal, and so wait while the relay has enough to do."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     @abc.abstractmethod

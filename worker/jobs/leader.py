@@ -11,12 +11,13 @@ from typing import Any
 
 from worker.errors import ConfigurationError, Hindered, Refused
 from worker.jobs.job import Job
-from worker.journal import rows as journal
 from worker.leadership.election import Elected
 from worker.leadership.ticking import ticking
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
+from worker.postgres.clock import Clock, told
+from worker.postgres.locks import Role
 from worker.postgres.session import Database, DriverError, Session
 
 log = logger(__name__)
@@ -49,7 +50,7 @@ class Leader(Elected):
     """Runs each job when it is due, a turn at a time."""
 
     name = "jobs"
-    lock = 2
+    role = Role.JOBS
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class Leader(Elected):
         progress: Progress,
         jobs: Sequence[Job],
         *,
-        clock: journal.Clock,
+        clock: Clock,
         journaled: Callable[[], None],
     ) -> None:
         super().__init__(database, progress)
@@ -67,7 +68,7 @@ class Leader(Elected):
     async def lead(self, session: Session) -> None:
         """Turn after turn, until told to stop."""
         runs = [Run(job) for job in self._jobs]
-        await session.fetch("jobs_scheduled", [job.name for job in self._jobs], self._clock())
+        await session.fetch("jobs_scheduled", [job.name for job in self._jobs], await told(session, self._clock))
         for run in runs:
             self._mark(run)
         metrics.JOBS_LEAD.set(1)
@@ -128,9 +129,8 @@ class Leader(Elected):
 
     async def _note(self, session: Session, run: Run, *, is_over: bool, error: str | None) -> None:
         """Keep job_runs up to date, without a write a tick for jobs that found nothing to do."""
-        now = self._clock()
         if run.done and not run.is_noted:
-            await session.fetch("job_started", run.job.name, now)
+            await session.fetch("job_started", run.job.name, await told(session, self._clock))
             run.is_noted, run.noted_at = True, time.monotonic()
         elif run.is_noted and time.monotonic() - run.noted_at > NOTE_SECONDS:
             await session.fetch("job_progress", run.job.name, run.done)
@@ -141,6 +141,7 @@ class Leader(Elected):
         if error is None:
             run.failures = 0
         if run.is_noted or run.is_unproven or error is not None:
+            now = await told(session, self._clock)
             if not run.is_noted:
                 await session.fetch("job_started", run.job.name, now)
             wait = max(run.job.every_seconds, run.not_before - time.monotonic())

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import isodate
 
 from worker.jobs.job import Job
-from worker.journal import rows as journal
 from worker.observability.logs import logger
+from worker.postgres.clock import Clock, moment
 from worker.postgres.session import Session
 
 log = logger(__name__)
@@ -27,7 +27,7 @@ class Retention(Job):
     journals = False
 
     def __init__(
-        self, clock: journal.Clock, deduplication_window: timedelta, journal_retention: isodate.Duration | timedelta
+        self, clock: Clock, deduplication_window: timedelta, journal_retention: isodate.Duration | timedelta
     ) -> None:
         super().__init__(clock)
         self._window, self._journal_retention = deduplication_window, journal_retention
@@ -35,7 +35,7 @@ class Retention(Job):
 
     async def turn(self, session: Session) -> int | None:
         """The next blocks of the inbox."""
-        now = self._clock()
+        now = await moment(session, self._clock)
         if self._block >= (await session.row("inbox_blocks"))["blocks"]:
             self._block = 0
             await self._rest(session, now)

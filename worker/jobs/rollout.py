@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 from worker.jobs.job import ChunkSize, Job
 from worker.journal import rows as journal
-from worker.line.apply import STRUCTURE_LOCK
 from worker.observability import metrics
+from worker.postgres import locks
+from worker.postgres.clock import Clock
 from worker.postgres.session import Session
 
 ROWS_MIN, ROWS_MAX = 500, 20_000
@@ -20,7 +22,7 @@ class Rollout(Job):
     every_seconds = 0.5
     journals = True
 
-    def __init__(self, clock: journal.Clock) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self._size = ChunkSize(ROWS_MIN, ROWS_MAX)
 
@@ -32,10 +34,10 @@ class Rollout(Job):
         segment_key: int = waiting[0]["segment_key"]
         began = time.monotonic()
         async with session.transaction():
-            await session.fetch("lock_shared", STRUCTURE_LOCK)
-            rows = await session.fetch("rollout_chunk", segment_key, self._size.rows, self._clock())
+            now = await locks.structure(session, self._clock)
+            rows = await session.fetch("rollout_chunk", segment_key, self._size.rows, now)
             if rows and rows[0]["is_done"]:
-                await self._end(session, segment_key)
+                await self._end(session, segment_key, now)
         self._size.took(time.monotonic() - began)
         if not rows:
             return 0
@@ -43,9 +45,8 @@ class Rollout(Job):
         metrics.ROLLOUT_MEMBERSHIPS.labels("exited").inc(rows[0]["exited"])
         return int(rows[0]["entered"] + rows[0]["exited"])
 
-    async def _end(self, session: Session, segment_key: int) -> None:
+    async def _end(self, session: Session, segment_key: int, now: datetime) -> None:
         """Say that it has come to its end."""
-        now = self._clock()
         for row in await session.fetch("rollout_end", segment_key, now):
             data = {
                 "segment": row["segment"],

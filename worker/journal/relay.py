@@ -19,13 +19,14 @@ from worker.journal.cursor import Cursor, fingerprint, last_cursor
 from worker.journal.encode import Encoder, Event
 from worker.journal.pace import Pace
 from worker.journal.publisher import Publisher
-from worker.journal.rows import Clock
 from worker.kafka import clients as kafka
 from worker.leadership.election import Elected
 from worker.observability import metrics
 from worker.observability.latency import Latency
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
+from worker.postgres.clock import Clock, told
+from worker.postgres.locks import Role
 from worker.postgres.session import Database, Record, Session
 from worker.settings import Settings
 
@@ -40,7 +41,7 @@ class Relay(Elected):
     """The one relay of a deployment."""
 
     name = "relay"
-    lock = 1
+    role = Role.RELAY
 
     def __init__(
         self, settings: Settings, database: Database, progress: Progress, *, clock: Clock, latency: Latency
@@ -95,7 +96,7 @@ class Relay(Elected):
                 await self._wait_for_rows(session, sequence)
                 continue
             await _require_no_gap(session, sequence, rows)
-            events = await encoder.encode(rows, self._clock())
+            events = await encoder.encode(rows, await told(session, self._clock))
             sequence, since = rows[-1]["sequence"], rows[-1]["time"]
             await self._publish(publisher, events, Cursor(sequence, fingerprint(rows[-1])))
             self._latency.published(sequence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,9 +11,6 @@ from schemas.decode import Command, Refusal
 from schemas.encode import encode_data
 from schemas.values import RECORD_KEY_BYTES_MAX
 from worker.postgres.session import Session
-
-Clock = Callable[[], datetime]
-"""Tells the time, in UTC."""
 
 
 class Row(NamedTuple):
@@ -136,12 +133,18 @@ def rejected(
     )
 
 
-async def append(session: Session, rows: Sequence[Row], now: datetime) -> int | None:
+class Appended(NamedTuple):
+    """The last number that was given, and what time it is with the counter in hand."""
+
+    last_sequence: int
+    at: datetime
+
+
+async def append(session: Session, rows: Sequence[Row], now: datetime, at: datetime | None = None) -> Appended | None:
     """Number the rows and append them; the counter's row stays locked until the transaction ends.
 
-    Returns the last one's number, None where there are no rows.
+    `now` is when they were decided, `at` what time it shall be, where a test says so. Returns None without rows.
     """
     if not rows:
         return None
-    appended = await session.row("journal_append", now, *zip(*rows, strict=True))
-    return int(appended["sequence"])
+    return Appended(*await session.row("journal_append", now, *zip(*rows, strict=True), at))

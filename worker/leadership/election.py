@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -12,20 +13,41 @@ from worker.errors import Fenced, Unavailable
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
+from worker.postgres import locks
 from worker.postgres.session import Database, Session
 
 log = logger(__name__)
 T = TypeVar("T")
 
-LOCK_CLASS = 7361
-"""First half of the advisory locks' keys; the second is the role's number."""
 ELECTION_SECONDS = 1.0
 LEADER_IDLE_SECONDS_MAX = 10
 """A leader that is frozen or cut off loses its lock after this time."""
 PING_SECONDS = 2.0
+WAITING_SECONDS, WAITING_SECONDS_AGAIN = 30.0, 3_600.0
+"""After so long a wait the log says who leads; and again, as long as the wait lasts."""
 RETRY_SECONDS_MAX = 5.0
 CANCEL_SECONDS_MAX = 10.0
 """So long what was done as the leader may take to end, once the lock is lost."""
+
+
+class Waiting:
+    """How long a lock has been waited for, and whether it is time to say so: once, then rarely."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._since = monotonic()
+        self._say_at = self._since + WAITING_SECONDS
+
+    def seconds(self) -> float:
+        """Since when, s."""
+        return self._monotonic() - self._since
+
+    def is_long(self) -> bool:
+        """Whether to say so now."""
+        if self._monotonic() < self._say_at:
+            return False
+        self._say_at = self._monotonic() + WAITING_SECONDS_AGAIN
+        return True
 
 
 class Elected(abc.ABC):
@@ -36,7 +58,7 @@ class Elected(abc.ABC):
     """
 
     name: str
-    lock: int
+    role: locks.Role
 
     def __init__(self, database: Database, progress: Progress) -> None:
         self._beat = progress.watch(self.name).beat
@@ -44,7 +66,7 @@ class Elected(abc.ABC):
         self.stopping = asyncio.Event()
         self.trouble: str | None = None
         """What ended its leadership last, or kept it from trying; None while another process leads."""
-        self._follows = False
+        self._waiting = Waiting()
 
     @abc.abstractmethod
     async def lead(self, session: Session) -> None:
@@ -72,18 +94,25 @@ class Elected(abc.ABC):
 
     async def _lead_if_elected(self) -> None:
         """Try the lock over a session that stays open while another process has it; lead where it is had."""
-        if not (await self._session.row("election_try", LOCK_CLASS, self.lock))["leads"]:
-            if not self._follows:
-                log.info("another process leads", role=self.name)
-            self._follows, self.trouble = True, None
+        if not await locks.lead(self._session, self.role):
+            self.trouble = None
+            if self._waiting.is_long():
+                await self._say_who_leads()
             return
-        self._follows = False
+        self._waiting = Waiting()
         try:
             await self._session.pin(LEADER_IDLE_SECONDS_MAX)
             log.info("elected", role=self.name)
             await self.lead(self._session)
         finally:
             self._session.drop()
+
+    async def _say_who_leads(self) -> None:
+        """Mostly another worker, and all is well; a lock that somebody else holds by mistake shows here."""
+        holder = await locks.leader(self._session, self.role)
+        if holder is not None:
+            seconds = round(self._waiting.seconds())
+            log.info("another session leads, this worker waits", role=self.name, holder=holder, seconds=seconds)
 
     async def leading(self, work: Coroutine[Any, Any, T], ping: Callable[[], Awaitable[object]] | None = None) -> T:
         """Do what takes its time elsewhere, and keep the lock meanwhile; raises Unavailable where it is lost.

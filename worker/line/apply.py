@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Literal
 from uuid import UUID
@@ -15,21 +15,24 @@ from schemas.commands import MembershipQuery
 from schemas.decode import Command, untimely
 from schemas.rejections import FieldError, RejectionCode
 from schemas.topics import may_be_replied_to
-from worker.errors import CommitUnknown, Fenced, Refused, Unavailable
+from worker.errors import CommitUnknown, Fenced, Outdated, Refused, Unavailable
 from worker.journal import rows as journal
 from worker.line import handlers
 from worker.line.batch import Batch, ReceivedCommand, Span, halves, sort
 from worker.line.rounds import rounds
 from worker.observability import metrics
 from worker.observability.logs import logger
+from worker.postgres import locks
+from worker.postgres.clock import Clock, judged
 from worker.postgres.session import FastUUID, Session
 from worker.settings import Settings
 
 log = logger(__name__)
 
 RETRY_SECONDS_MAX = 5.0
-STRUCTURE_LOCK = 7_361_002
-"""Advisory lock of a transaction: shared by what only joins users and segments, exclusive for what ends them."""
+WAIT_SECONDS_MAX = 0.5
+"""A batch that waited longer for locks is decided anew where a membership that it counted as active is over by now; so
+much longer with each try."""
 Query = ReceivedCommand[MembershipQuery]
 
 
@@ -60,7 +63,7 @@ class Applier:
         session: Session,
         settings: Settings,
         *,
-        clock: Callable[[], datetime],
+        clock: Clock,
         new_uuid: Callable[[], UUID],
     ) -> None:
         self._session, self._settings = session, settings
@@ -87,7 +90,8 @@ class Applier:
         async for attempt in retrying:
             with attempt:
                 try:
-                    return await self._apply_once(batch)
+                    wait_seconds_max = WAIT_SECONDS_MAX * attempt.retry_state.attempt_number
+                    return await self._apply_once(batch, wait_seconds_max)
                 except CommitUnknown as error:
                     raise Fenced("nobody knows whether it was committed: the positions will tell") from error
         raise AssertionError("unreachable: the retries have no end")
@@ -98,34 +102,32 @@ class Applier:
         error = state.outcome.exception() if state.outcome else None
         log.warning("the database is not available, trying again", error=str(error), attempt=state.attempt_number)
 
-    async def _apply_once(self, batch: Batch) -> Outcome:
+    async def _apply_once(self, batch: Batch, wait_seconds_max: float) -> Outcome:
         """Apply the batch in one transaction, or where its data is refused, in halves, in order."""
         try:
-            return await self._transact(batch, None)
+            return await self._transact(batch, None, wait_seconds_max)
         except Refused as error:
             if len(batch.records) > 1:
                 outcome = Outcome()
                 for half in halves(batch):
                     outcome.add(await self._apply(half))
                 return outcome
-            return await self._transact(batch, error)
+            return await self._transact(batch, error, wait_seconds_max)
 
-    async def _transact(self, batch: Batch, failure: Refused | None) -> Outcome:
-        session, now = self._session, self._clock()
-        outcome = Outcome()
-        settings = self._settings
-        context = handlers.Context(
-            session, now, self._new_uuid, settings.users == "any", settings.rejection_record_bytes
-        )
+    async def _transact(self, batch: Batch, failure: Refused | None, wait_seconds_max: float) -> Outcome:
+        session, settings, outcome = self._session, self._settings, Outcome()
         async with session.transaction():
-            await self._claim(batch.spans)
+            now = await self._claim(batch.spans)
+            context = handlers.Context(
+                session, now, self._new_uuid, settings.users == "any", settings.rejection_record_bytes
+            )
             refused, queries, commands = sort(batch.records)
             for unreadable in refused:
                 context.reject(unreadable)
             outcome.queries = self._answerable(queries, context)
             if commands:
-                exclusive = any(handlers.HANDLERS[record.what.type].is_exclusive for record in commands)
-                await session.fetch("lock_exclusive" if exclusive else "lock_shared", STRUCTURE_LOCK)
+                is_exclusive = any(handlers.HANDLERS[record.what.type].is_exclusive for record in commands)
+                context.now = await locks.structure(session, self._clock, is_exclusive=is_exclusive)
                 commands = _timely(await self._fresh(commands, context), context)
             if failure is not None:
                 for record in commands:
@@ -135,15 +137,29 @@ class Applier:
                     for command_type, handler in handlers.HANDLERS.items():
                         if command_type in turn:
                             await handler.decide(context, turn[command_type])
-            outcome.last_sequence = await journal.append(session, context.rows, now)
+            outcome.last_sequence = await self._append(context, timedelta(seconds=wait_seconds_max))
         outcome.counts = context.counts
         outcome.journaled = len(context.rows)
         return outcome
 
-    async def _claim(self, spans: Sequence[Span]) -> None:
-        rows = await self._session.fetch("positions_claim", *zip(*spans, strict=True))
+    async def _append(self, context: handlers.Context, wait_max: timedelta) -> int | None:
+        """Journal what was decided, unless it waited so long that it is no longer true; returns the last number."""
+        appended = await journal.append(self._session, context.rows, context.now, self._clock())
+        if appended is None:
+            return None
+        waited = appended.at - context.now
+        if context.holds_until is not None and appended.at >= context.holds_until and waited > wait_max:
+            raise Outdated(
+                f"the batch waited {waited.total_seconds():.1f} s for locks, and a membership that it counted as "
+                "active has ended meanwhile: it is decided anew"
+            )
+        return appended.last_sequence
+
+    async def _claim(self, spans: Sequence[Span]) -> datetime:
+        rows = await self._session.fetch("positions_claim", *zip(*spans, strict=True), self._clock())
         if len(rows) != len(spans):
             raise Fenced("the partitions have another owner, or were applied already")
+        return judged(self._session, self._clock, rows[0])
 
     def _answerable(self, queries: Sequence[Query], context: handlers.Context) -> list[Query]:
         """The queries that are to be answered; those whose answer must not go where they say are refused."""

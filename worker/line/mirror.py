@@ -9,7 +9,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from datetime import datetime
 
 from worker.errors import Unavailable
 from worker.journal.backlog import Backlog
@@ -20,6 +19,7 @@ from worker.line.standstill import Standstill
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.observability.progress import Watch
+from worker.postgres.clock import Clock, difference_seconds, difference_text, told
 from worker.postgres.session import Session
 from worker.settings import Settings
 
@@ -40,7 +40,7 @@ class Mirror:
         assignment: Assignment,
         session: Session,
         *,
-        clock: Callable[[], datetime],
+        clock: Clock,
         watch: Watch,
         standstill: Standstill,
         lanes_are_well: Callable[[], bool],
@@ -50,8 +50,10 @@ class Mirror:
         self._clock, self._watch = clock, watch
         self._standstill, self._lanes_are_well = standstill, lanes_are_well
         self._backlog = backlog
+        self._differs = False
         self._committing: asyncio.Task[None] | None = None
-        self._oldest_unpublished: datetime | None = None
+        self._waits_since: float | None = None
+        """When the journal's oldest row began to wait for the relay, by the monotonic clock; None: none waits."""
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -67,6 +69,7 @@ class Mirror:
                     self._known_ends() | (ends or {}),
                     services_are_well=ends is not None and database_answers and self._lanes_are_well(),
                 )
+                await self._measure_clock()
                 if self._committing is None or self._committing.done():
                     self._committing = asyncio.create_task(self.commit())
         finally:
@@ -116,16 +119,31 @@ class Mirror:
     async def _measure_backlog(self) -> bool:
         try:
             row = await self._session.row("journal_backlog")
+            now = await told(self._session, self._clock)
         except Unavailable as error:
             log.debug("the backlog can't be measured", error=str(error))
             metrics.UNPUBLISHED_ROWS.set(math.nan)
             return False
         metrics.UNPUBLISHED_ROWS.set(row["unpublished"])
-        self._oldest_unpublished = row["oldest_time"]
+        oldest = row["oldest_time"]
+        self._waits_since = None if oldest is None else time.monotonic() - max(0.0, (now - oldest).total_seconds())
         self._backlog.look(row["unpublished"], row["published_sequence"])
         return True
 
     def _unpublished_seconds(self) -> float:
         """At the time of a scrape: while the database is away, what waited when it was last seen goes on waiting."""
-        oldest = self._oldest_unpublished
-        return max(0.0, (self._clock() - oldest).total_seconds()) if oldest else 0.0
+        return 0.0 if self._waits_since is None else time.monotonic() - self._waits_since
+
+    async def _measure_clock(self) -> None:
+        """A clock that is wrong decides nothing here, but it is wrong for all else on its machine, too."""
+        try:
+            seconds = await difference_seconds(self._session)
+        except Unavailable as error:
+            log.debug("the clocks can't be compared", error=str(error))
+            return
+        metrics.CLOCK_DIFFERENCE_SECONDS.set(seconds)
+        before, self._differs = self._differs, abs(seconds) > self._settings.clock_difference_seconds_max
+        if self._differs and not before:
+            log.warning(difference_text(seconds))
+        elif before and not self._differs:
+            log.info("this machine's clock and PostgreSQL's agree again", seconds=round(seconds, 3))

@@ -7,7 +7,7 @@ broker that is away, costs the answers in hand and nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -23,6 +23,7 @@ from worker.line.batch import ReceivedCommand
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.observability.progress import Watch
+from worker.postgres.clock import Clock, told
 from worker.postgres.session import Session
 from worker.settings import Settings
 
@@ -41,7 +42,7 @@ Snapshots = dict[str, list[dict[str, Any]]]
 class Replies:
     """Answers queries in the background of the line."""
 
-    def __init__(self, settings: Settings, session: Session, *, clock: Callable[[], datetime], watch: Watch) -> None:
+    def __init__(self, settings: Settings, session: Session, *, clock: Clock, watch: Watch) -> None:
         self._settings, self._session, self._clock, self._watch = settings, session, clock, watch
         self._default_topic = topic_name(settings.topic_prefix, Topic.REPLIES)
         self._queue: asyncio.Queue[Query] = asyncio.Queue(QUERIES_WAITING_MAX)
@@ -85,7 +86,8 @@ class Replies:
         self._watch.beat()
         try:
             producer = await self._live_producer()
-            snapshots = await self._snapshots(queries)
+            at = await told(self._session, self._clock)
+            snapshots = await self._snapshots(queries, at)
         except Unavailable as error:
             metrics.REPLIES.labels("lost").inc(len(queries))
             log.warning("queries were not answered", count=len(queries), error=str(error))
@@ -97,27 +99,32 @@ class Replies:
         for topic, group in by_topic.items():
             while len(self._deliveries) >= DELIVERIES_MAX:
                 await asyncio.wait(self._deliveries, return_when=asyncio.FIRST_COMPLETED)
-            delivery = asyncio.create_task(self._deliver(producer, topic, group, snapshots))
+            delivery = asyncio.create_task(self._deliver(producer, topic, group, snapshots, at))
             self._deliveries.add(delivery)
             delivery.add_done_callback(self._deliveries.discard)
 
-    async def _snapshots(self, queries: Sequence[Query]) -> Snapshots:
+    async def _snapshots(self, queries: Sequence[Query], at: datetime) -> Snapshots:
         users = sorted({query.data.user_id for query in queries})
         found: Snapshots = {user_id: [] for user_id in users}
-        for row in await self._session.fetch("memberships_of_users", users, self._clock()):
+        for row in await self._session.fetch("memberships_of_users", users, at):
             item = dict(row)
             item["segment_id"] = str(item["segment_id"])
             found[item.pop("user_id")].append(item)
         return found
 
     async def _deliver(
-        self, producer: kafka.AIOKafkaProducer, topic: str, queries: Sequence[Query], snapshots: Snapshots
+        self,
+        producer: kafka.AIOKafkaProducer,
+        topic: str,
+        queries: Sequence[Query],
+        snapshots: Snapshots,
+        at: datetime,
     ) -> None:
         """Send answers to one topic; what does not go through within the limit is lost."""
         try:
             with kafka.translated(self._settings):
                 async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                    sent = [await self._send(producer, topic, query, snapshots) for query in queries]
+                    sent = [await self._send(producer, topic, query, snapshots, at) for query in queries]
                     await asyncio.gather(*sent)
         except Unavailable as error:
             metrics.REPLIES.labels("lost").inc(len(queries))
@@ -126,14 +133,14 @@ class Replies:
             metrics.REPLIES.labels("sent").inc(len(queries))
 
     async def _send(
-        self, producer: kafka.AIOKafkaProducer, topic: str, query: Query, snapshots: Snapshots
+        self, producer: kafka.AIOKafkaProducer, topic: str, query: Query, snapshots: Snapshots, at: datetime
     ) -> asyncio.Future[Any]:
         user_id = query.data.user_id
         value = encode_event(
             id=str(uuid5(NAMESPACE_URL, f"{len(query.source)}:{query.source}{query.id}")),
             source=self._settings.event_source,
             type="membership.snapshot",
-            time=self._clock(),
+            time=at,
             subject=user_id,
             key=user_id,
             sequence=None,

@@ -48,6 +48,9 @@ RELAY_TRANSACTIONS = Counter(
 RELAY_EVENTS = Counter("segmentation_relay_events_total", "Events published by this process's relay")
 RELAY_LEADS = Gauge("segmentation_relay_leads", "1 while this process is the relay")
 REPLIES = Counter("segmentation_replies_total", "Answers to queries, by outcome: sent or lost", ["outcome"])
+CLOCK_DIFFERENCE_SECONDS = Gauge(
+    "segmentation_clock_difference_seconds", "How far PostgreSQL's clock is ahead of this worker's; negative: behind it"
+)
 FENCED = Counter("segmentation_fenced_total", "Batches dropped because another worker owns their partitions")
 RETRIES = Counter("segmentation_retries_total", "Tries repeated because a service was not available", ["part"])
 REBALANCES = Counter("segmentation_rebalances_total", "Assignments of partitions that this worker was given")

@@ -20,11 +20,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from worker.errors import ConfigurationError, Unavailable, WorkerError
+from worker.postgres import locks
 from worker.postgres.connect import SESSION_SETTINGS, Connector
 from worker.postgres.session import DriverError
 from worker.settings import Settings
 
-MIGRATION_LOCK = 7_361_001
 MIGRATION_SECONDS_MAX = 3_600
 MIGRATION_SETTINGS = {"lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 """Beside the sessions' own: several that migrate at once wait for each other, and a step may take its time."""
@@ -46,7 +46,7 @@ async def upgrade(settings: Settings) -> list[str]:
     applied: list[str] = []
 
     def run(connection: Connection) -> None:
-        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": locks.MIGRATION})
         scripts = _scripts()
         _current(connection, scripts)
 

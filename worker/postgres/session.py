@@ -13,6 +13,7 @@ from asyncpg.pgproto import pgproto
 from worker.errors import CommitUnknown, ConfigurationError, Hindered, Refused, Unavailable
 from worker.postgres.connect import Connection, Connector, is_unkept, unkept
 from worker.postgres.statements import statement
+from worker.postgres.trust import Trust
 from worker.settings import Settings
 
 __all__ = ["Database", "DriverError", "FastUUID", "Record", "Session", "statement"]
@@ -60,22 +61,32 @@ class Database:
         self._connector = Connector(settings.database_url.get_secret_value())
         self._statement_seconds_max = settings.statement_seconds_max
         self.address = self._connector.address
+        self._trust = Trust(settings.clock_step_seconds_max)
 
     def session(
         self, name: str, beat: Callable[[], None] = lambda: None, *, statement_seconds_max: float | None = None
     ) -> Session:
         """A session that is not yet open; `name` shows in pg_stat_activity, `beat` is called at each statement."""
-        return Session(self._connector, name, statement_seconds_max or self._statement_seconds_max, beat)
+        seconds_max = statement_seconds_max or self._statement_seconds_max
+        return Session(self._connector, name, seconds_max, beat, self._trust)
 
 
 class Session:
     """One connection, opened when first used and again after it broke. For one task at a time."""
 
-    def __init__(self, connector: Connector, name: str, statement_seconds_max: float, beat: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        name: str,
+        statement_seconds_max: float,
+        beat: Callable[[], None],
+        trust: Trust,
+    ) -> None:
         self._connector, self._address, self._name = connector, connector.address, name
         self._statement_seconds_max, self._beat = statement_seconds_max, beat
         self._connection: Connection | None = None
         self._pinned = self._in_transaction = False
+        self.trust = trust
 
     async def pin(self, idle_seconds_max: int) -> None:
         """This connection or none from now on, as it holds a lock; the server ends it when it is idle for so long."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from worker.errors import ConfigurationError, Refused, Unavailable
+from worker.postgres.clock import Clock, moment
 from worker.postgres.session import DriverError, Session
 from worker.reports.failures import ReportError, refused_by_database
 from worker.reports.months import Month
@@ -49,7 +50,7 @@ class EditionMaker:
         month: Month,
         *,
         is_partial: bool,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._settings, self._session, self._storage = settings, session, storage
         self._month, self._is_partial, self._clock = month, is_partial, clock
@@ -75,7 +76,7 @@ class EditionMaker:
             raise ReportError("page_failed", message, is_permanent=False, detail=str(error)) from error
 
     async def _make(self, places: Places) -> Edition:
-        made_at, settings = self._clock(), self._settings
+        made_at, settings = await moment(self._session, self._clock), self._settings
         self._stream = RowStream(
             self._session, self._month, settings.report_separator, settings.report_compress_bytes_min
         )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from worker.journal import rows as journal
+from worker.postgres.clock import Clock, moment, told
 from worker.postgres.session import Record, Session
 from worker.reports.discretion import Discretion
 from worker.reports.edition import Edition, Places
@@ -39,9 +40,7 @@ class Attempt:
 class Ledger:
     """Begins attempts and notes how they end. `delay` is from a month's end to its report."""
 
-    def __init__(
-        self, clock: journal.Clock, delay: timedelta, retry_seconds_min: float, discretion: Discretion
-    ) -> None:
+    def __init__(self, clock: Clock, delay: timedelta, retry_seconds_min: float, discretion: Discretion) -> None:
         self._clock, self._delay, self._retry_seconds_min = clock, delay, retry_seconds_min
         self._discretion = discretion
 
@@ -51,13 +50,13 @@ class Ledger:
 
     async def elected(self, session: Session) -> None:
         """Another process makes the reports now."""
-        now = self._clock()
+        now = await told(session, self._clock)
         await session.fetch("jobs_scheduled", [JOB], now)
         await session.fetch("job_due", JOB, self.due_after(now))
 
     async def begin(self, session: Session, month: Month, storage: str) -> Attempt:
         """A finished month is closed first: what is journaled from now on is of a later one."""
-        now = self._clock()
+        now = await moment(session, self._clock)
         if now >= month.ends:
             await session.fetch("report_seal", month.ends)
         await session.fetch("job_started", JOB, now)
@@ -72,7 +71,7 @@ class Ledger:
 
     async def published(self, session: Session, attempt: Attempt, edition: Edition) -> None:
         """The edition is there; whoever had asked before it was begun is told, or everybody if nobody had."""
-        now, month = self._clock(), attempt.month
+        now, month = await moment(session, self._clock), attempt.month
         detail = {
             "year": month.year,
             "month": month.month,
@@ -102,7 +101,7 @@ class Ledger:
 
     async def failed(self, session: Session, month: Month, error: ReportError) -> datetime | None:
         """Who has asked is told each reason once; returns when it is tried again, None for not by itself."""
-        now = self._clock()
+        now = await moment(session, self._clock)
         retry_at = None if error.is_permanent else now + await self._pause(session, month)
         message = self._discretion.of(error.message)
         detail = {"year": month.year, "month": month.month, "code": error.code, "message": message}

@@ -13,12 +13,13 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from worker.errors import ConfigurationError, Refused, Unavailable
-from worker.journal import rows as journal
 from worker.leadership.election import Elected
 from worker.leadership.ticking import ticking
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
+from worker.postgres.clock import Clock, moment
+from worker.postgres.locks import Role
 from worker.postgres.session import Database, DriverError, Session
 from worker.reports.discretion import Discretion
 from worker.reports.edition import Edition, EditionMaker, Places
@@ -46,7 +47,7 @@ class Reporter(Elected):
     """The one process that makes reports."""
 
     name = "reports"
-    lock = 3
+    role = Role.REPORTS
 
     def __init__(
         self,
@@ -55,7 +56,7 @@ class Reporter(Elected):
         progress: Progress,
         storage: Storage,
         *,
-        clock: journal.Clock,
+        clock: Clock,
         journaled: Callable[[], None],
         retry_seconds_min: float = RETRY_SECONDS_MIN,
     ) -> None:
@@ -96,7 +97,7 @@ class Reporter(Elected):
 
     async def _take_turn(self, session: Session) -> None:
         """A report, or else a pause."""
-        now = self._clock()
+        now = await moment(session, self._clock)
         metrics.REPORTS_OVERDUE.set((await session.row("report_overdue", now, self._delay))["overdue"])
         due = await session.fetch("report_next", now, self._delay, self._storage.name)
         if due:

@@ -16,7 +16,7 @@ from tests.support.line import Line, line, working
 from tests.support.pages import get, ready, shows, value, with_pages
 from worker.kafka import clients as kafka
 from worker.line import consume, mirror
-from worker.line.apply import STRUCTURE_LOCK
+from worker.postgres import locks
 from worker.settings import Settings
 
 TOPIC = COMMANDS["user.register"].topic
@@ -73,7 +73,7 @@ async def test_lag_is_what_waits(quick: Settings) -> None:
     async with line(quick) as outside, working(quick):
         await ready(quick)
         await outside.ask("user.register", {"user_id": "first"}, partition=0)
-        await blocker.execute(f"select pg_advisory_lock({STRUCTURE_LOCK})")
+        await blocker.execute(f"select pg_advisory_lock({locks.STRUCTURE})")
         for number in range(7):
             await outside.send("user.register", {"user_id": f"u{number}"}, partition=0)
         text = await shows(quick, "/metrics", lambda _, text: _lag(quick, text, "records") == 7)
@@ -170,7 +170,7 @@ async def test_retention_overtakes_a_running_worker(quick: Settings) -> None:
     name = f"{quick.topic_prefix}.{TOPIC.value}"
     async with line(quick) as outside, working(quick):
         await ready(quick)
-        await blocker.execute(f"select pg_advisory_lock({STRUCTURE_LOCK})")
+        await blocker.execute(f"select pg_advisory_lock({locks.STRUCTURE})")
         count = 60
         for number in range(count):
             padding = "x" * 100_000

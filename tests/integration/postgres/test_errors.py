@@ -157,7 +157,7 @@ async def _hold_all_applied(outside: Line, sent: list[tuple[str, str]]) -> None:
 async def test_a_session_that_ends_before_it_is_pinned_is_not_replaced(settings: Settings) -> None:
     """Whoever took a lock over it would go on without."""
     session = Database(settings).session("elected")
-    pid = (await session.row("election_try", 1, 1)) and await _pid(settings, "segmentation elected")
+    pid = (await session.row("election_try", 1)) and await _pid(settings, "segmentation elected")
     connection = await asyncpg.connect(settings.database_url.get_secret_value())
     await connection.execute("select pg_terminate_backend($1)", pid)
     async with asyncio.timeout(30):

@@ -13,7 +13,7 @@ from tests.conftest import beside, make_settings
 from tests.services import Provided
 from tests.support.events import rows
 from worker.errors import ConfigurationError, Unavailable
-from worker.postgres import migrations
+from worker.postgres import locks, migrations
 from worker.settings import Settings
 
 
@@ -57,7 +57,7 @@ async def test_what_was_killed_leaves_nothing(empty: Settings) -> None:
     """The lock ends with the session, and half a schema is none."""
     url = empty.database_url.get_secret_value()
     blocker = await asyncpg.connect(url)
-    await blocker.execute(f"select pg_advisory_lock({migrations.MIGRATION_LOCK})")
+    await blocker.execute(f"select pg_advisory_lock({locks.MIGRATION})")
     waiting = asyncio.create_task(migrations.upgrade(empty))
     waits = "select pid from pg_locks where locktype = 'advisory' and not granted"
     async with asyncio.timeout(30):

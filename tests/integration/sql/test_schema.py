@@ -112,9 +112,9 @@ async def test_the_journals_numbers_have_no_gaps(connection: asyncpg.Connection)
     columns = [[item] * 2 for item in row]
     transaction = connection.transaction()
     await transaction.start()
-    assert await connection.fetchval(statement("journal_append"), late, *columns) == 2
+    assert await connection.fetchval(statement("journal_append"), late, *columns, None) == 2
     await transaction.rollback()
     for now in (late, early):
-        await connection.fetch(statement("journal_append"), now, *columns)
+        await connection.fetch(statement("journal_append"), now, *columns, None)
     found = await connection.fetch("select sequence, time from journal order by sequence")
     assert [tuple(row) for row in found] == [(number, late) for number in (1, 2, 3, 4)]

@@ -65,7 +65,7 @@ async def test_a_database_that_is_away_is_tried_again(monkeypatch: pytest.Monkey
     tries: list[Batch] = []
     batch = Batch((), (Span("t", 0, 1, 2, 3),))
 
-    async def apply_once(_: Applier, tried: Batch) -> Outcome:
+    async def apply_once(_: Applier, tried: Batch, wait_seconds_max: float) -> Outcome:
         tries.append(tried)
         if len(tries) < 3:
             raise Unavailable("away")

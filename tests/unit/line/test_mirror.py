@@ -29,7 +29,9 @@ class Database:
     def __init__(self, *rows: dict[str, Any]) -> None:
         self._rows = list(rows)
 
-    async def row(self, name: str) -> dict[str, Any]:
+    async def row(self, name: str, *arguments: Any) -> dict[str, Any]:
+        if name == "clock":
+            return {"now": arguments[0]}
         if not self._rows:
             raise Unavailable("stopped")
         return self._rows.pop(0)
@@ -49,12 +51,14 @@ def _mirror(database: Database, clock: Mock, assignment: Assignment | None = Non
     )
 
 
-async def test_a_backlog_grows_older_while_the_database_is_away() -> None:
+async def test_a_backlog_grows_older_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = Mock(return_value=100.0)
+    monkeypatch.setattr("worker.line.mirror.time.monotonic", ticks)
     clock = Mock(return_value=BEGIN + timedelta(seconds=2))
     measured = _mirror(Database({"unpublished": 3, "published_sequence": 1, "oldest_time": BEGIN}), clock)
     assert await measured._measure_backlog()
     assert measured._unpublished_seconds() == 2
-    clock.return_value += timedelta(seconds=600)
+    ticks.return_value += 600
     assert not await measured._measure_backlog()
     assert measured._unpublished_seconds() == 602
     assert math.isnan(metrics.UNPUBLISHED_ROWS._value.get())

@@ -28,6 +28,13 @@ class Context:
     record_bytes_kept: int
     rows: list[journal.Row] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    holds_until: datetime | None = None
+    """When the first of the memberships ends that were counted as active; later, what was decided is no longer true."""
+
+    def hold(self, until: datetime | None) -> None:
+        """A membership was counted as active that ends then; None: none that ends."""
+        if until is not None and (self.holds_until is None or until < self.holds_until):
+            self.holds_until = until
 
     def count(self, record: ReceivedCommand[object], outcome: str) -> None:
         """Count the command for the metrics."""

@@ -60,9 +60,10 @@ async def change_memberships(context: Context, records: list[ReceivedCommand[Cha
             expires.append(None)
     if context.register_unknown_users:
         await _admit(context, users, segments, commands)
-    effects, keys = await context.session.row(
+    effects, keys, holds_until = await context.session.row(
         "memberships_change", users, segments, commands, included, expires, context.now
     )
+    context.hold(holds_until)
     begin = 0
     for record in records:
         data = record.what.data

@@ -33,6 +33,7 @@ async def forget_users(context: Context, records: list[ReceivedCommand[UserForge
     ended: dict[str, tuple[list[int], list[int]]] = {}
     for row in await context.session.fetch("users_forget", users, context.now):
         exited, lapsed = ended.setdefault(row["user_id"], ([], []))
+        context.hold(row["holds_until"])
         if row["segment_key"] is not None:
             (lapsed if row["lapsed"] else exited).append(row["segment_key"])
     for record, user_id in zip(records, users, strict=True):

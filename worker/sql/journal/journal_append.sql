@@ -1,4 +1,5 @@
--- returns the sequence of the last row appended; the rows are numbered in the order given
+-- returns the sequence of the last row appended, and now: $17, or where that is null the server's time, read when the counter
+-- was locked; the rows are numbered in the order given, and have the time $1, or the last row's if that is later
 with head as materialized (
     select taken_after, time from journal_numbers(cardinality($2::text[]), $1)
 ), appended as (
@@ -19,4 +20,4 @@ with head as materialized (
         command_id, command_source, correlation_id, traceparent, record_key, detail, n
     )
 )
-select taken_after + cardinality($2::text[]) as sequence from head
+select taken_after + cardinality($2::text[]) as sequence, coalesce($17::timestamptz, clock_timestamp()) as now from head

@@ -1,2 +1,2 @@
--- returns whether this session now leads
-select pg_try_advisory_lock($1, $2) as leads
+-- returns leads: whether this session now holds the lock of the role $1
+select pg_try_advisory_lock(role_space(), $1) as leads

@@ -1,4 +1,5 @@
--- returns one row: effects, a letter an item, and segment_keys, both in the items' order. e entered, r renewed,
+-- returns one row: effects, a letter an item, and segment_keys, both in the items' order; holds_until, when the first of
+-- the memberships ends that were counted as active. e entered, r renewed,
 -- u unchanged, x exited; E and U the same after an expiry that nobody had noted; ? user unknown, ! segment unknown
 with item as materialized (
     select x.n, x.command, u.user_key, s.segment_key, x.included, x.expires_at
@@ -36,13 +37,15 @@ with item as materialized (
             when not new.included then 'x'
             when old.expires_at is distinct from new.expires_at then 'r'
             else 'u'
-        end as effect
+        end as effect,
+        case when old.included and old.expires_at > $6 then old.expires_at end as holds_until
 )
 select
     coalesce(string_agg(
         case when i.user_key is null then '?' when i.segment_key is null then '!' else coalesce(w.effect, 'u') end,
         '' order by i.n
     ), '') as effects,
-    array_agg(i.segment_key order by i.n) as segment_keys
+    array_agg(i.segment_key order by i.n) as segment_keys,
+    min(w.holds_until) as holds_until
 from item i
 left join written w using (user_key, segment_key)

@@ -1,4 +1,5 @@
--- returns user_id, segment_key (null: none) and lapsed (it had expired before); the users and all they had are removed
+-- returns user_id, segment_key (null: none), lapsed (it had expired before) and holds_until (when a membership ends that was
+-- counted as active); the users and all they had are removed
 with gone as (
     delete from users where user_id = any($1::text[]) returning user_key, user_id
 ), ended as (
@@ -7,7 +8,8 @@ with gone as (
     returning g.user_key, m.segment_key, m.included, m.since, m.expires_at
 )
 select g.user_id, e.segment_key,
-    coalesce(is_lapsed(e.expires_at, s.deleted_at, $2, is_inside(s.salt, s.percent, g.user_id)), false) as lapsed
+    coalesce(is_lapsed(e.expires_at, s.deleted_at, $2, is_inside(s.salt, s.percent, g.user_id)), false) as lapsed,
+    case when e.expires_at > $2 then e.expires_at end as holds_until
 from gone g
 left join ended e on e.user_key = g.user_key and e.included
 left join segments s on s.segment_key = e.segment_key

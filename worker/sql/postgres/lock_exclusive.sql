@@ -1,2 +1,4 @@
--- returns nothing; held until commit by what creates or ends segments, or forgets users
-select pg_advisory_xact_lock($1)
+-- returns now ($2, or where that is null the server's time) and journaled_at (the time of the journal's last row), read under
+-- the lock $1, which is held until commit, alone, by what creates or ends segments, or forgets users
+select coalesce($2::timestamptz, clock_timestamp()) as now, h.time as journaled_at
+from (select pg_advisory_xact_lock(lock_key($1))) held, journal_head h
