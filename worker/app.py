@@ -50,8 +50,8 @@ log = logger(__name__)
 
 GC_THRESHOLDS = (50_000, 20, 50)
 """The line makes and drops many small objects without cycles; the default thresholds cost a fifth of its speed."""
-SESSIONS_BESIDE_LANES = 7
-"""With PostgreSQL: those of positions, metrics, replies, relay, jobs, reports, and of a report's rows."""
+SESSIONS_BESIDE_LANES = 8
+"""With PostgreSQL: those of positions, metrics, replies, relay, jobs, the tally, reports, and of a report's rows."""
 
 
 class App:

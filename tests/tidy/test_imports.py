@@ -60,6 +60,12 @@ def test_a_library_has_one_home(library: str) -> None:
     assert used <= HOMES[library]
 
 
+def test_there_is_one_way_to_connect() -> None:
+    """A connection string means the same in every command."""
+    connecting = {name(path) for path in files("worker") if "asyncpg.connect(" in path.read_text(encoding="utf-8")}
+    assert connecting == {"worker/postgres/connect.py"}
+
+
 def test_schemas_need_no_worker() -> None:
     """Producers install them alone."""
     assert {name(path): imported(path) & {"worker", "tests"} for path in files("schemas")} == {

@@ -45,7 +45,8 @@ async def _postgresql(settings: Settings) -> list[Finding]:
     owns = (
         "owns the schema; deploy/roles.sql makes one with fewer rights" if found.is_owner else "has the rights it needs"
     )
-    sessions = f"a worker needs {needed} of {found.sessions_possible}; {found.sessions_taken} are taken now"
+    room = found.sessions
+    sessions = f"a worker needs {needed}; {room.limit} allows {room.possible}, of which {room.taken} are taken now"
     findings = [
         Finding("PostgreSQL", True, f"{database.address}, version {found.version}"),
         Finding("role", True, f"{found.role} {owns}"),

@@ -7,12 +7,26 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 
-from worker.errors import ConfigurationError
+from worker.errors import ConfigurationError, Unavailable
 from worker.postgres.session import Database, Record
 
 VERSION_MIN = 180_000
 VERSION_TABLE = "alembic_version"
-_CREATED = re.compile(r"create (?:or replace )?(?:table|view|function) (\w+)")
+_CREATED = re.compile(r"create (?:or replace )?(?:unlogged )?(?:table|view|function) (?:if not exists )?(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The limit that leaves the least room: its name, how many sessions it allows, and how many others have taken."""
+
+    limit: str
+    possible: int
+    taken: int
+
+    @property
+    def free(self) -> int:
+        """How many may be opened now."""
+        return max(0, self.possible - self.taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +37,7 @@ class Found:
     role: str
     is_owner: bool
     is_durable: bool
-    sessions_possible: int
-    sessions_taken: int
+    sessions: Sessions
     problems: list[str]
 
 
@@ -52,37 +65,46 @@ async def look(database: Database, sessions: int) -> Found:
             f"the role {row['role']} lacks these rights: {'; '.join(missing)}. deploy/roles.sql grants them, see "
             "docs/security.md"
         )
-    possible, short = _sessions(row, sessions)
+    room = _room(row)
+    if room.possible < sessions:
+        problems.append(
+            f"the role {row['role']} may have {room.possible} connections at once, and a worker needs {sessions}: "
+            f"raise {room.limit}, or lower SEGMENTATION_APPLY_CONNECTIONS"
+        )
     return Found(
         version=row["version"],
         role=row["role"],
         is_owner=row["is_owner"],
         is_durable=row["is_durable"],
-        sessions_possible=possible,
-        sessions_taken=row["taken"],
-        problems=[f"PostgreSQL at {database.address}: {problem}" for problem in problems + short],
+        sessions=room,
+        problems=[f"PostgreSQL at {database.address}: {problem}" for problem in problems],
     )
 
 
 async def check(database: Database, sessions: int) -> None:
-    """Raise ConfigurationError with a line for each thing that a worker would lack."""
+    """Raise ConfigurationError with a line for each thing that a worker would lack.
+
+    Raises Unavailable while others have taken the sessions that it needs: they may end.
+    """
     found = await look(database, sessions)
     if found.problems:
         raise ConfigurationError("\n".join(found.problems))
+    room = found.sessions
+    if room.free < sessions:
+        raise Unavailable(
+            f"PostgreSQL at {database.address}: a worker needs {sessions} connections, and {room.taken} of the "
+            f"{room.possible} that {room.limit} allows are taken"
+        )
 
 
-def _sessions(row: Record, needed: int) -> tuple[int, list[str]]:
-    """How many sessions all workers may have together, and a sentence if not even one worker has enough."""
-    limits = {
-        "the role's connection limit": row["role_limit"],
-        "the database's connection limit": row["database_limit"],
-        "max_connections": row["server_limit"],
-    }
-    possible = {how: limit for how, limit in limits.items() if limit is not None}
-    how = min(possible, key=lambda name: possible[name])
-    if possible[how] >= needed:
-        return possible[how], []
-    return possible[how], [
-        f"the role {row['role']} may have {possible[how]} connections at once, and a worker needs {needed}: raise {how}"
-        ", or lower SEGMENTATION_APPLY_CONNECTIONS"
+def _room(row: Record) -> Sessions:
+    limits = [
+        Sessions(name, row[f"{key}_limit"], row[f"{key}_taken"])
+        for key, name in (
+            ("role", "the role's connection limit"),
+            ("database", "the database's connection limit"),
+            ("server", "max_connections"),
+        )
+        if row[f"{key}_limit"] is not None
     ]
+    return min(limits, key=lambda limit: limit.free)

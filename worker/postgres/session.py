@@ -213,8 +213,7 @@ class Session:
         except _DATA as error:
             raise Refused(str(error)) from error
         except _SETUP as error:
-            sentence = unkept(self._address) if is_unkept(error) else f"PostgreSQL at {self._address}: {error}"
-            raise ConfigurationError(sentence) from error
+            raise ConfigurationError(_sentence(error, self._address)) from error
         except asyncpg.InternalClientError as error:
             # what the server says to an idle session, such as its end, can confuse the driver's next statement
             self.drop()
@@ -224,3 +223,12 @@ class Session:
                 raise
             self.drop()
             raise Unavailable(f"PostgreSQL at {self._address}: {error}") from error
+
+
+def _sentence(error: asyncpg.PostgresError, address: str) -> str:
+    if is_unkept(error):
+        return unkept(address)
+    hint = ""
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        hint = "; deploy/roles.sql grants what a worker needs, and `segmentation doctor` names what is missing"
+    return f"PostgreSQL at {address}: {error}{hint}"

@@ -17,7 +17,7 @@ from tests.support.events import rows
 from tests.support.line import line, working
 from tests.support.roles import Roles, roles
 from worker import app
-from worker.errors import ConfigurationError
+from worker.errors import ConfigurationError, Unavailable
 from worker.kafka import topics as kafka_topics
 from worker.postgres import migrations, needs
 from worker.postgres.session import Database
@@ -147,11 +147,37 @@ async def test_too_few_sessions_are_refused_at_the_start(services: Provided, mad
     await made.run(f"alter role {made.name}_worker connection limit 4")
     try:
         with pytest.raises(
-            ConfigurationError, match=r"may have 4 connections at once, and a worker needs 9: raise the role's"
+            ConfigurationError, match=r"may have 4 connections at once, and a worker needs 10: raise the role's"
         ):
             await app.run(settings)
     finally:
         await made.run(f"alter role {made.name}_worker connection limit -1")
+
+
+async def test_sessions_that_others_have_taken_are_waited_for(services: Provided, made: Roles) -> None:
+    settings = of(services, made.worker)
+    needed = app.sessions_needed(settings)
+    await made.run(f"alter role {made.name}_worker connection limit {needed + 1}")
+    others = [await asyncpg.connect(made.worker) for _ in range(2)]
+    try:
+        with pytest.raises(
+            Unavailable, match=rf"needs {needed} connections, and 2 of the {needed + 1} that the role's"
+        ):
+            await needs.check(Database(settings), needed)
+        await others.pop().close()
+        await _until(lambda: _is_well(settings, needed))
+    finally:
+        for other in others:
+            await other.close()
+        await made.run(f"alter role {made.name}_worker connection limit -1")
+
+
+async def _is_well(settings: Settings, needed: int) -> bool:
+    try:
+        await needs.check(Database(settings), needed)
+    except Unavailable:
+        return False
+    return True
 
 
 async def test_a_deployment_that_is_there_already_gets_its_roles_later(services: Provided) -> None:

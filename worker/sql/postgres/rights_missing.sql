@@ -1,10 +1,11 @@
--- returns missing: a right that this role lacks, among those that a worker needs on the objects named $1; see deploy/roles.sql
+-- returns missing: a right that this role lacks, of those that a worker needs on the objects $1 (deploy/roles.sql)
 with home as (
     select c.relnamespace as schema_oid, c.relowner as owner from pg_class c where c.oid = to_regclass('journal')
 )
 select format('usage on schema %I', n.nspname) as missing
 from unnest(string_to_array(current_setting('search_path'), ',')) as path (entry)
-join pg_namespace n on n.nspname = case trim(path.entry) when '"$user"' then current_user else trim(path.entry, ' "') end
+join pg_namespace n
+    on n.nspname = case trim(path.entry) when '"$user"' then current_user else trim(path.entry, ' "') end
 where not has_schema_privilege(n.oid, 'usage')
 union all
 select format('%s on table %s', string_agg(x.privilege, ', ' order by x.place), c.relname)

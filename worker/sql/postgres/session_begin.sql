@@ -1,4 +1,4 @@
--- returns pid, is_standby, is_read_only and encoding as they were, and how many of the settings ($1 names, $2 values) were made
+-- returns pid, is_standby, is_read_only and encoding as they were, and how many settings ($1 names, $2 values) it made
 -- a stronger synchronous_commit than "on" stays; settings that this server does not know are left out
 select
     pg_backend_pid() as pid,
