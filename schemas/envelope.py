@@ -43,7 +43,9 @@ class Envelope(BaseModel):
     datacontenttype: JsonMediaType | None = Field(default=None, description="A JSON media type, where it is given.")
     data_base64: None = Field(default=None, description="Not taken: data is JSON, in `data`.")
     correlationid: CorrelationId | None = Field(default=None, description="Handed on to the command's events.")
-    replyto: ReplyTo | None = Field(default=None, description="The topic that a query's answer goes to.")
+    replyto: ReplyTo | None = Field(
+        default=None, description="The topic that a query's answer goes to; one that the deployment allows."
+    )
     traceparent: TraceParent = Field(
         default=None,
         description="W3C trace context, handed on to the command's events; of another form it is ignored.",

@@ -179,6 +179,7 @@ class MembershipSnapshot(EventData):
 
     user_id: UserIdText
     segments: tuple[ActiveMembership, ...]
+    more: bool | None = Field(default=None, description="true where there are more than the 40,000 of one answer.")
 
 
 class Event(BaseModel):

@@ -1,7 +1,9 @@
 """The nine topics: what each one holds, what its records are keyed by, and how Kafka is to keep it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Literal
 
 PREFIX_DEFAULT = "segmentation"
@@ -55,9 +57,12 @@ def topic_name(prefix: str, topic: Topic) -> str:
     return f"{prefix}.{topic.value}"
 
 
-def may_be_replied_to(prefix: str, name: str) -> bool:
-    """Whether a query may have its answer on topic `name`: any topic but our own, of which only the replies are open.
+def may_be_replied_to(prefix: str, patterns: Iterable[str], name: str) -> bool:
+    """Whether a query may have its answer on topic `name`: one that a pattern allows, and not another of our own.
 
-    A query's `replyto` comes from outside; an answer among the commands or the relay's positions would do harm.
+    A query's `replyto` comes from outside; an answer among the commands or the relay's positions would do harm, and so
+    would one in a topic that has nothing to do with this deployment.
     """
-    return name not in {topic_name(prefix, topic) for topic in Topic if topic is not Topic.REPLIES}
+    if name in {topic_name(prefix, topic) for topic in Topic}:
+        return name == topic_name(prefix, Topic.REPLIES)
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -125,6 +125,11 @@ class Settings(BaseSettings):
     apply_connections: int = Field(2, ge=1, le=32, description="database connections that apply batches side by side")
     batch_commands_max: int = Field(2_000, ge=1, le=20_000, description="commands in one transaction")
     batch_wait_ms_max: int = Field(200, ge=1, le=5_000, description="longest wait of one poll, ms")
+    reply_topics: str | None = Field(
+        None,
+        description="topics that a query's `replyto` may name: patterns with `*`, several separated by commas; none: "
+        "those that begin with the topics' prefix and a dot",
+    )
     rejection_record_bytes: int = Field(
         4_096,
         ge=0,
@@ -177,6 +182,13 @@ class Settings(BaseSettings):
             raise ValueError("must be 1 to 100 of A–Z a–z 0–9 . _ -")
         return value
 
+    @field_validator("reply_topics")
+    @classmethod
+    def _patterns(cls, value: str | None) -> str | None:
+        if value is not None and not all(re.fullmatch(r"[A-Za-z0-9._*-]{1,249}", one) for one in value.split(",")):
+            raise ValueError("must be topics' names, in which * may stand for any part, separated by commas")
+        return value
+
     @field_validator("http_address")
     @classmethod
     def _address(cls, value: str) -> str:
@@ -216,6 +228,11 @@ class Settings(BaseSettings):
                 f"{TRANSACTION_SECONDS_MAX / 2:g}, half of the time after which Kafka ends an open transaction"
             )
         return self
+
+    @property
+    def reply_patterns(self) -> list[str]:
+        """The topics that answers may go to."""
+        return self.reply_topics.split(",") if self.reply_topics else [f"{self.topic_prefix}.*"]
 
     @model_validator(mode="after")
     def _drive(self) -> Settings:

@@ -256,7 +256,7 @@ async def _hold_counts(connection: asyncpg.Connection[asyncpg.Record], world: Wo
 
 async def _hold_answers(world: World, model: Model) -> None:
     answers: dict[str, dict[str, Any]] = {user: {} for user in USERS}
-    for row in await world.looking.fetch("memberships_of_users", USERS, world.now):
+    for row in await world.looking.fetch("memberships_of_users", USERS, world.now, 100_000):
         generation = world.reader.generation(str(row["segment_id"]))
         assert row["segment"] in SEGMENTS
         answers[row["user_id"]][row["segment"]] = (generation, row["origin"], row["since"], row["expires_at"])

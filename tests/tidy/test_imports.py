@@ -13,7 +13,7 @@ from tests.tidy.sources import ROOT, files, imported, name, tree
 
 HOMES = {
     "asyncpg": {"worker/postgres/connect.py", "worker/postgres/session.py"},
-    "aiokafka": {"worker/kafka/clients.py", "worker/kafka/wire.py"},
+    "aiokafka": {"worker/kafka/clients.py", "worker/kafka/closing.py", "worker/kafka/wire.py"},
     "alembic": {"worker/postgres/migrations.py", "worker/sql/migrations/env.py"},
     "sqlalchemy": {"worker/postgres/migrations.py"},
     "prometheus_client": {"worker/observability/metrics.py", "worker/observability/http.py"},

@@ -28,6 +28,7 @@ from worker.observability.progress import Progress
 from worker.postgres.clock import Clock, told
 from worker.postgres.locks import Role
 from worker.postgres.session import Database, Record, Session
+from worker.postgres.trust import local_time
 from worker.settings import Settings
 
 log = logger(__name__)
@@ -96,7 +97,8 @@ class Relay(Elected):
                 await self._wait_for_rows(session, sequence)
                 continue
             await _require_no_gap(session, sequence, rows)
-            events = await encoder.encode(rows, await told(session, self._clock))
+            now = min(await told(session, self._clock), local_time())
+            events = await encoder.encode(rows, now)
             sequence, since = rows[-1]["sequence"], rows[-1]["time"]
             await self._publish(publisher, events, Cursor(sequence, fingerprint(rows[-1])))
             self._latency.published(sequence)

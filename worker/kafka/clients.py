@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import inspect
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,7 +16,6 @@ from aiokafka import client as aiokafka_client
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.client import AIOKafkaClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     IllegalStateError,
@@ -36,6 +34,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record import default_records
 
 from worker.errors import ConfigurationError, Unavailable
+from worker.kafka.closing import abandon, cut_off
 from worker.kafka.wire import NO_ID, DescribeTopics
 from worker.settings import TRANSACTION_SECONDS_MAX, Settings
 
@@ -59,6 +58,8 @@ __all__ = [
     "TopicFacts",
     "TopicPartition",
     "UnknownTopicOrPartitionError",
+    "abandon",
+    "cut_off",
 ]
 
 T = TypeVar("T")
@@ -73,8 +74,6 @@ PRODUCE_BATCH_BYTES = 512 * 1024
 REBALANCE_SECONDS_MAX = 60
 METADATA_SECONDS_MAX = 30
 """How old the consumer's view of topics and brokers gets, s; aiokafka's own 300 s is long for partitions that wait."""
-CLOSE_SECONDS_MAX = 5.0
-"""How long a client may take to say good-bye, s."""
 POLL_SECONDS_MAX = 24 * 3600
 """With the database away nothing is polled, and a rebalance would not bring it back. /livez watches the loops."""
 
@@ -222,6 +221,26 @@ async def described(
     return found
 
 
+async def unwritable(client: AIOKafkaProducer, settings: Settings, names: Collection[str]) -> dict[str, str]:
+    """Those of the topics that nothing can be written to now, and why; raises Unavailable where no broker answers."""
+    with translated(settings):
+        node = client.client.get_random_node()
+        if node is None:
+            raise KafkaConnectionError("no broker is known yet")
+        answer = await bounded(client.client.send(node, DescribeTopics(names)), settings.kafka_seconds_max)
+    found = {}
+    for code, name, _, _, partitions, _, _ in answer.topics:
+        error = for_code(code)
+        lost = [partition for _, partition, leader, *_ in partitions if leader < 0]
+        if error is UnknownTopicOrPartitionError:
+            found[name] = "there is no such topic"
+        elif error is not NoError:
+            found[name] = error.__name__
+        elif lost:
+            found[name] = f"no broker leads its partition {lost[0]}"
+    return found
+
+
 def refresh_metadata(consumer: AIOKafkaConsumer) -> None:
     """Have the consumer look at its topics now; it leaves and joins the group again where their partitions changed."""
     consumer._client.force_metadata_update()
@@ -248,52 +267,3 @@ async def bounded(awaitable: Awaitable[T], seconds: float) -> T:
     """Await with a limit, since several of aiokafka's calls can wait for ever with the broker away."""
     async with asyncio.timeout(seconds):
         return await awaitable
-
-
-async def abandon(closing: Coroutine[Any, Any, Any], seconds: float = CLOSE_SECONDS_MAX) -> None:
-    """Close a client by its own `stop()` or `close()`, and cut it off where that takes longer than the limit.
-
-    What it was asked to do is settled elsewhere.
-    """
-    client = inspect.getcoroutinelocals(closing).get("self")
-    task = asyncio.ensure_future(closing)
-    try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-    finally:
-        if not task.done():
-            task.cancel()
-            if isinstance(client, AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient):
-                await cut_off(client)
-    if done:
-        with contextlib.suppress(KafkaError, OSError, AssertionError, asyncio.CancelledError):
-            task.result()
-
-
-async def cut_off(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> None:
-    """End a client at once: its connections are reset, its tasks cancelled; what it still had to send is dropped.
-
-    `stop()` would first send what waits, for as long as that takes, and when it is cancelled, the tasks that it had
-    started go on with that, and hold all of it in memory.
-    """
-    client._closed = True
-    parts = [client, *(part for part in vars(client).values() if type(part).__module__.startswith("aiokafka"))]
-    for part in parts:
-        for connection in list(part._conns.values()) if isinstance(part, AIOKafkaClient) else ():
-            if connection._writer is not None:
-                connection._writer.transport.abort()
-            connection.close()
-    tasks = [task for task in asyncio.all_tasks() if any(_owner(task) is part for part in parts)]
-    tasks = [task for task in tasks if task is not asyncio.current_task()]
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=CLOSE_SECONDS_MAX)
-        for task in tasks:
-            if task.done() and not task.cancelled():
-                task.exception()  # as nobody else will ask for it
-
-
-def _owner(task: asyncio.Task[Any]) -> object:
-    """The object whose method a task runs."""
-    running = task.get_coro()
-    return inspect.getcoroutinelocals(running).get("self") if inspect.iscoroutine(running) else None

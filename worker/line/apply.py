@@ -163,13 +163,13 @@ class Applier:
 
     def _answerable(self, queries: Sequence[Query], context: handlers.Context) -> list[Query]:
         """The queries that are to be answered; those whose answer must not go where they say are refused."""
-        answered, prefix = [], self._settings.topic_prefix
+        answered, settings = [], self._settings
         for query in queries:
             replyto = query.what.replyto
-            if replyto is None or may_be_replied_to(prefix, replyto):
+            if replyto is None or may_be_replied_to(settings.topic_prefix, settings.reply_patterns, replyto):
                 answered.append(query)
             else:
-                context.refuse(query, RejectionCode.INVALID, *_not_to_reply_to(replyto))
+                context.refuse(query, RejectionCode.INVALID, *_not_to_reply_to(replyto, settings.reply_patterns))
         return answered
 
     async def _fresh(
@@ -213,6 +213,10 @@ def _failed(error: Refused) -> tuple[Literal[RejectionCode.FAILED], str]:
     return RejectionCode.FAILED, f"The database refused this command: {error}"
 
 
-def _not_to_reply_to(topic: str) -> tuple[str, list[FieldError]]:
-    message = f"The answer can't go to {topic}: it is one of this deployment's own topics."
-    return message, [FieldError("replyto", "must be a topic for replies, not one of this deployment's own")]
+def _not_to_reply_to(topic: str, patterns: Sequence[str]) -> tuple[str, list[FieldError]]:
+    allowed = " or ".join(patterns)
+    message = (
+        f"The answer can't go to {topic}: answers go to topics named {allowed} (SEGMENTATION_REPLY_TOPICS), and to "
+        "none of this deployment's own but the one for replies."
+    )
+    return message, [FieldError("replyto", f"must be a topic for replies: {allowed}")]

@@ -14,6 +14,7 @@ from tests.support.link import narrow
 from worker.journal.encode import Event
 from worker.journal.publisher import Publisher
 from worker.kafka import clients as kafka
+from worker.kafka.closing import owner
 from worker.settings import Settings
 
 ROWS, RECORD_CHARACTERS = 120, 88_000
@@ -67,7 +68,7 @@ async def test_a_backlog_of_large_rows(settings: Settings, topics: list[str], mo
 
 def _tasks_of(client: kafka.AIOKafkaProducer) -> list[asyncio.Task[object]]:
     parts = (client, client.client, client._sender, client._message_accumulator)
-    return [task for task in asyncio.all_tasks() if kafka._owner(task) in parts]
+    return [task for task in asyncio.all_tasks() if owner(task) in parts]
 
 
 def _producers_tasks() -> list[str]:

@@ -11,6 +11,7 @@ from tests.support.events import hold_envelope, instant, rows
 from tests.support.line import WAIT_SECONDS_MAX, Line, Said, said_in
 from worker.kafka import clients as kafka
 
+MISSING = 200
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -67,7 +68,7 @@ async def test_a_query_asked_again_is_answered_again(outside: Line, name: str) -
 
 async def test_the_answer_goes_where_the_query_says(outside: Line, name: str) -> None:
     """And a topic that is not there costs nobody else an answer."""
-    topic = f"{outside.settings.topic_prefix}-elsewhere-{uuid4().hex[:8]}"
+    topic = f"{outside.settings.topic_prefix}.elsewhere-{uuid4().hex[:8]}"
     async with kafka.admin(outside.settings) as client:
         await client.create_topics([kafka.NewTopic(topic, 1, 1)])
     await outside.send("membership.query", {"user_id": name}, replyto=f"{topic}-none")
@@ -90,6 +91,31 @@ async def test_no_answer_among_our_own_topics(outside: Line, name: str) -> None:
         assert one.data["code"] == "invalid"
         assert outside.topic(topic) in one.data["message"]
         assert [error["field"] for error in one.data["errors"]] == ["replyto"]
+
+
+async def test_no_answer_where_the_deployment_does_not_allow_it(outside: Line, name: str) -> None:
+    one = await outside.ask("membership.query", {"user_id": name}, replyto="elsewhere")
+    assert one.data["code"] == "invalid"
+    assert "SEGMENTATION_REPLY_TOPICS" in one.data["message"]
+    assert [error["field"] for error in one.data["errors"]] == ["replyto"]
+
+
+async def test_bad_topics_hold_up_no_good_one(outside: Line, name: str) -> None:
+    """Hundreds that are missing, and one that refuses: none is waited for, or created, or in what follows' way."""
+    prefix = outside.settings.topic_prefix
+    good, refusing = f"{prefix}.good-{uuid4().hex[:8]}", f"{prefix}.refusing-{uuid4().hex[:8]}"
+    async with kafka.admin(outside.settings) as client:
+        tiny = kafka.NewTopic(refusing, 1, 1, topic_configs={"max.message.bytes": "100"})
+        await client.create_topics([kafka.NewTopic(good, 1, 1), tiny])
+        for number in range(MISSING):
+            await outside.send("membership.query", {"user_id": name}, replyto=f"{prefix}.missing-{number}")
+        await outside.send("membership.query", {"user_id": name}, replyto=refusing)
+        first = await outside.send("membership.query", {"user_id": name}, replyto=good)
+        await outside.ask("membership.query", {"user_id": name})
+        assert [one.cause for one in await said_in(outside.settings, good, 1)] == [first]
+        second = await outside.send("membership.query", {"user_id": name}, replyto=good)
+        assert [one.cause for one in await said_in(outside.settings, good, 2)] == [first, second]
+        assert not [topic for topic in await client.list_topics() if "missing" in topic]
 
 
 async def test_many_queries_at_once(outside: Line, name: str) -> None:

@@ -86,7 +86,7 @@ JOURNAL_ROWS = [["membership.changed"], ["command"], *([[None]] * 13)]
 SMALL: dict[str, tuple[Any, ...]] = {
     "inbox_claim": ([UUID(int=number) for number in range(100)], NOW),
     "memberships_change": change(100),
-    "memberships_of_users": (users(100), NOW),
+    "memberships_of_users": (users(100), NOW, 40_001),
     "why": ("u5", "s1"),
     "journal_reach": ("u5",),
     "users_admit": (users(100), ["s1"] * 100, list(range(100))),

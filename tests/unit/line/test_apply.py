@@ -43,7 +43,7 @@ def test_the_name_is_the_same_in_every_version() -> None:
 
 
 def test_an_answer_goes_to_no_topic_of_ours() -> None:
-    settings = Settings.model_construct(topic_prefix="t", users="registered")
+    settings = Settings.model_construct(topic_prefix="t", users="registered", reply_topics="t2.*")
     applier = Applier(_session(), settings, clock=lambda: NOW, new_uuid=uuid4)
     context = Context(_session(), NOW, uuid4, register_unknown_users=False, record_bytes_kept=4_096)
     query = received("membership.query", {"user_id": "u"}, replyto="t2.answers")

@@ -49,6 +49,18 @@ def test_topic_names() -> None:
     assert topic_name("segmentation", Topic.SEGMENT_COMMANDS) == "segmentation.segment-commands"
 
 
-@pytest.mark.parametrize(("name", "may"), [("p.replies", True), ("mine", True), ("p.relay-positions", False)])
-def test_answers_do_not_go_to_our_own_topics(name: str, may: bool) -> None:
-    assert may_be_replied_to("p", name) is may
+@pytest.mark.parametrize(
+    ("name", "patterns", "may"),
+    [
+        ("p.replies", ["p.*"], True),
+        ("p.replies", ["mine"], True),
+        ("p.relay-positions", ["*"], False),
+        ("p.mine", ["p.*"], True),
+        ("p2.mine", ["p.*"], False),
+        ("mine", ["p.*", "m*e"], True),
+        ("mine.too", ["p.*", "mine"], False),
+    ],
+)
+def test_where_answers_may_go(name: str, patterns: list[str], may: bool) -> None:
+    """Where a pattern allows, and never to our own topics but the replies."""
+    assert may_be_replied_to("p", patterns, name) is may
