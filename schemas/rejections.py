@@ -16,6 +16,7 @@ class RejectionCode(StrEnum):
     SEGMENT_NOT_FOUND = "segment_not_found"
     SEGMENT_EXISTS = "segment_exists"
     USER_NOT_FOUND = "user_not_found"
+    ID_REUSED = "id_reused"
     FAILED = "failed"
 
 
@@ -33,6 +34,8 @@ MEANINGS: dict[RejectionCode, str] = {
     RejectionCode.SEGMENT_NOT_FOUND: "there is no such segment; `errors` lists every one that is missing",
     RejectionCode.SEGMENT_EXISTS: "there is a segment of that name already",
     RejectionCode.USER_NOT_FOUND: "there is no such user, and `SEGMENTATION_USERS` is `registered`",
+    RejectionCode.ID_REUSED: "another command, of another type or with other data, has used this `source` and `id` "
+    "within `SEGMENTATION_DEDUPLICATION_WINDOW`; said once",
     RejectionCode.FAILED: "applying this one command failed in the database for a reason of its own"
     "; the rest of its batch went through",
 }

@@ -38,11 +38,15 @@ class Garbage:
 
 @dataclass(frozen=True)
 class Sent:
-    """A command: `id` is from a small pool, so the same name comes again, also with other content."""
+    """A command: `id` is from a small pool, so the same name comes again, also with other content.
+
+    One that is not `timed` has no time but its record's, which is that of its delivery: so its expiry may have passed.
+    """
 
     id: str
     type: CommandType
     data: dict[str, Any]
+    timed: bool = True
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,15 @@ def changes(draw: st.DrawFn) -> dict[str, Any]:
 def of(command_type: CommandType, data: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Sent]:
     """Commands of a type; now and then one with the name of an earlier one."""
     ids = st.uuids().map(str) | st.sampled_from(["x", "y", "z"])
-    return st.builds(Sent, ids, st.just(command_type), data)
+    return st.builds(Sent, ids, st.just(command_type), data, st.sampled_from([True, True, False]))
+
+
+AGAIN = Sent(
+    "again", "membership.change", {"user_id": "u1", "add": [("a", START + timedelta(seconds=20))]}, timed=False
+)
+OTHER = Sent("again", "membership.change", {"user_id": "u1", "remove": ["a"]})
+again: st.SearchStrategy[Sent | Garbage] = st.sampled_from([AGAIN, AGAIN, AGAIN, OTHER])
+"""The same bytes, whose expiry passes soon; and another command under their name."""
 
 
 user_only = users.map(lambda user: {"user_id": user})
@@ -148,10 +160,11 @@ KINDS: dict[str, st.SearchStrategy[Sent | Garbage]] = {
     "create": of("segment.create", details),
     "update": of("segment.update", updates),
     "delete": of("segment.delete", segment_only),
+    "again": again,
     "garbage": st.sampled_from(GARBAGE).map(lambda pair: Garbage(*pair)),
 }
 # sampled_from keeps repeated elements, one_of would count each strategy once
-WEIGHTED = ["change"] * 16 + ["register", "forget", "create", "update", "update", "delete", "garbage"]
+WEIGHTED = ["change"] * 16 + ["register", "forget", "create", "update", "update", "delete", "again", "again", "garbage"]
 records = st.sampled_from(WEIGHTED).flatmap(KINDS.__getitem__)
 JOBS = ["roll out", "expire", "sweep"]
 meetings = st.builds(

@@ -103,7 +103,7 @@ async def _step(
             return await world.events(), model.sweep_deleted()
         case Retain():
             await world.retain()
-            model.names = {name: at for name, at in model.names.items() if at >= world.now - WINDOW}
+            model.forget_names(world.now - WINDOW)
             return await world.events(), []
         case Expire():
             await world.expire()
@@ -123,13 +123,20 @@ async def _meet(world: World, model: Model, step: Meet) -> list[Event]:
     events = await world.events()
     note(f"{step}\n  actual: {events}")
     commands: dict[str, dict[str, Any]] = {}
+    others: list[dict[str, Any]] = []
     for record, _, _ in pairs:
-        if isinstance(record, Sent) and (SOURCE, record.id) not in model.names:
-            commands.setdefault(record.id, vars(record) | {"source": SOURCE})
-    readable = [event for event in events if event["type"] != "command.rejected" or event["causation"] in commands]
+        if isinstance(record, Sent):
+            command = vars(record) | {"source": SOURCE}
+            is_known = (SOURCE, record.id) in model.names or record.id in commands
+            others += [command] if is_known else []
+            commands |= {} if is_known else {record.id: command}
+    reused = [event for event in events if event["data"].get("code") == "id_reused"]
+    others_left = [event for event in events if event not in reused]
+    readable = [one for one in others_left if one["type"] != "command.rejected" or one["causation"] in commands]
     follow(model, [(event, world.now) for event in readable], commands)
     assert all((SOURCE, command) in model.names for command in commands)
-    codes = [event["data"]["code"] for event in events if event not in readable]
+    assert reused == [event for command in others for event in model.apply(command, world.now)]
+    codes = [event["data"]["code"] for event in others_left if event not in readable]
     assert sorted(codes) == sorted(record.code for record, _, _ in pairs if isinstance(record, Garbage))
     return events
 

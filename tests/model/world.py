@@ -11,6 +11,7 @@ from uuid import uuid4
 from zlib import crc32
 
 import asyncpg
+import orjson
 import pytest
 
 from schemas.commands import COMMANDS
@@ -91,17 +92,19 @@ class World:
         """The record as it comes from Kafka, at the end of its partition."""
         headers: tuple[tuple[str, bytes], ...]
         if isinstance(record, Garbage):
-            topic, key, value, headers = Topic.MEMBERSHIP_COMMANDS, b"u1", record.value, ()
+            topic, key, value, headers = Topic.MEMBERSHIP_COMMANDS, b"g", record.value, ()
         else:
             data = dict(record.data)
             if "add" in data:
                 data["add"] = [_item(segment, until) for segment, until in data["add"]]
             made = new_command(record.type, data, source=SOURCE, id=record.id, time=START - timedelta(seconds=1))
             topic, key, value, headers = COMMANDS[record.type].topic, made.key, made.value, made.headers
+            if not record.timed:
+                value = orjson.dumps({name: item for name, item in orjson.loads(value).items() if name != "time"})
         place = (topic_name(self.settings.topic_prefix, topic), crc32(key) % PARTITIONS)
         offset = self.offsets[place]
         self.offsets[place] = offset + 1
-        what = decode(value, headers, key, topic, 0, BYTES_MAX)
+        what = decode(value, headers, key, topic, int(self.now.timestamp() * 1000), BYTES_MAX)
         return topic, Received(*place, offset, key, value, len(value or b""), what)
 
     async def deliver(self, records: Sequence[Received], *, together: bool, lane: int = 0) -> list[Outcome]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Any, Literal
 from uuid import UUID
 
 import tenacity
 
 from schemas.commands import MembershipQuery
-from schemas.decode import Command, untimely
+from schemas.decode import Command, Refusal, refused, untimely
 from schemas.rejections import FieldError, RejectionCode
 from schemas.topics import may_be_replied_to
+from schemas.values import shown
 from worker.errors import CommitUnknown, Fenced, Outdated, Refused, Unavailable
 from worker.journal import rows as journal
-from worker.line import handlers
+from worker.line import handlers, names
 from worker.line.batch import Batch, ReceivedCommand, Span, halves, sort
 from worker.line.rounds import rounds
 from worker.observability import metrics
@@ -121,14 +121,14 @@ class Applier:
             context = handlers.Context(
                 session, now, self._new_uuid, settings.users == "any", settings.rejection_record_bytes
             )
-            refused, queries, commands = sort(batch.records)
-            for unreadable in refused:
+            unreadable_ones, queries, commands = sort(batch.records)
+            for unreadable in unreadable_ones:
                 context.reject(unreadable)
             outcome.queries = self._answerable(queries, context)
             if commands:
                 is_exclusive = any(handlers.HANDLERS[record.what.type].is_exclusive for record in commands)
                 context.now = await locks.structure(session, self._clock, is_exclusive=is_exclusive)
-                commands = _timely(await self._fresh(commands, context), context)
+                commands = await self._fresh(commands, context)
             if failure is not None:
                 for record in commands:
                     context.refuse(record, *_failed(failure))
@@ -137,6 +137,7 @@ class Applier:
                     for command_type, handler in handlers.HANDLERS.items():
                         if command_type in turn:
                             await handler.decide(context, turn[command_type])
+            await self._note_refusals(context)
             outcome.last_sequence = await self._append(context, timedelta(seconds=wait_seconds_max))
         outcome.counts = context.counts
         outcome.journaled = len(context.rows)
@@ -175,38 +176,29 @@ class Applier:
     async def _fresh(
         self, commands: list[ReceivedCommand[Any]], context: handlers.Context
     ) -> list[ReceivedCommand[Any]]:
-        """The commands whose names were never seen, in this batch or before; takes their names."""
-        named: dict[bytes, ReceivedCommand[Any]] = {}
-        repeated = 0
-        for record in commands:
-            name = command_name(record.what)
-            if name in named:
-                repeated += 1
-                context.count(record, "duplicate")
-            else:
-                named[name] = record
-        rows = await self._session.fetch("inbox_claim", [FastUUID(name) for name in sorted(named)], context.now)
-        if not rows and not repeated:
-            return commands
-        for row in rows:
-            context.count(named.pop(row["name"].bytes), "duplicate")
-        return list(named.values())
+        """The commands to be decided: names come first, since a repeated command must not be judged again."""
+        named = await names.take(self._session, commands, context.now)
+        for record in named.repeated:
+            context.count(record, "duplicate")
+        for record in named.reused:
+            context.refuse_as(record, _reused(record.what), names.reuse_name(record.what))
+        untimely_ones = [record for record in named.fresh if record.what.untimely]
+        for record in untimely_ones:
+            context.refuse_as(record, untimely(record.what))
+        return [record for record in named.fresh if not record.what.untimely] if untimely_ones else named.fresh
+
+    async def _note_refusals(self, context: handlers.Context) -> None:
+        """Keep with the names of the refused what they were refused for, for those who send them again."""
+        for code, refused_names in context.refused.items():
+            await self._session.fetch("inbox_refuse", [FastUUID(name) for name in refused_names], code)
 
 
-def _timely(commands: list[ReceivedCommand[Any]], context: handlers.Context) -> list[ReceivedCommand[Any]]:
-    """Refuse the fresh commands that came too late by their record's timestamp."""
-    timely = [record for record in commands if not record.what.untimely]
-    if len(timely) < len(commands):
-        for record in commands:
-            if record.what.untimely:
-                context.refuse_as(record, untimely(record.what))
-    return timely
-
-
-def command_name(command: Command) -> bytes:
-    """16 bytes that stand for the command's `source` and `id` in the inbox."""
-    source = command.source.encode()
-    return blake2b(b"%d:%b%b" % (len(source), source, command.id.encode()), digest_size=16).digest()
+def _reused(command: Command) -> Refusal:
+    what = f"The id {shown(command.id)} of source {shown(command.source)}"
+    message = (
+        f"{what} was used before, by a command of another type or with other data; nothing of this one was applied."
+    )
+    return refused(command, RejectionCode.ID_REUSED, message, [FieldError("id", "must be another for each command")])
 
 
 def _failed(error: Refused) -> tuple[Literal[RejectionCode.FAILED], str]:

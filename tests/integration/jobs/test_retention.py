@@ -38,7 +38,7 @@ async def journal(bench: Bench, sequence: int, at: datetime) -> None:
 
 async def test_old_names_are_forgotten(bench: Bench) -> None:
     for age in (timedelta(days=8), timedelta(days=6)):
-        await bench.sql.execute("insert into inbox values (gen_random_uuid(), $1)", START - age)
+        await bench.sql.execute("insert into inbox (name, seen_at) values (gen_random_uuid(), $1)", START - age)
     assert await bench.all_of(retention(bench)) == 1
     assert await bench.sql.fetchval("select min(seen_at) from inbox") == START - timedelta(days=6)
 

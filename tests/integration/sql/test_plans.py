@@ -84,7 +84,9 @@ def change(count: int) -> tuple[Any, ...]:
 
 JOURNAL_ROWS = [["membership.changed"], ["command"], *([[None]] * 13)]
 SMALL: dict[str, tuple[Any, ...]] = {
-    "inbox_claim": ([UUID(int=number) for number in range(100)], NOW),
+    "inbox_claim": ([UUID(int=number) for number in range(100)], [*range(100)], NOW),
+    "inbox_read": ([UUID(int=number) for number in range(100)],),
+    "inbox_refuse": ([UUID(int=number) for number in range(100)], "user_not_found"),
     "memberships_change": change(100),
     "memberships_of_users": (users(100), NOW, 40_001),
     "why": ("u5", "s1"),

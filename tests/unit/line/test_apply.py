@@ -12,9 +12,10 @@ from schemas.decode import Command
 from schemas.topics import Topic, topic_name
 from tests.unit.line.received import received
 from worker.errors import Unavailable
-from worker.line.apply import Applier, Outcome, command_name
+from worker.line.apply import Applier, Outcome
 from worker.line.batch import Batch, Span
 from worker.line.handlers import Context
+from worker.line.names import command_name, reuse_name
 from worker.postgres.session import Database, Session
 from worker.settings import Settings
 
@@ -40,6 +41,13 @@ def test_other_names(other: tuple[str, str]) -> None:
 def test_the_name_is_the_same_in_every_version() -> None:
     """It stands in the inbox for days: a change would apply replays again."""
     assert command_name(command("/tests", "1")).hex() == "7475896baeaeb51a230f080c28191e11"
+
+
+def test_another_command_under_a_taken_name_has_its_own() -> None:
+    one = command("/a", "1")
+    names = {reuse_name(one), reuse_name(one._replace(content=1)), reuse_name(one._replace(id="2")), command_name(one)}
+    assert len(names) == 4
+    assert reuse_name(one) == reuse_name(one._replace(time=NOW, correlationid="c"))
 
 
 def test_an_answer_goes_to_no_topic_of_ours() -> None:

@@ -11,7 +11,8 @@ from uuid import UUID
 from schemas.decode import Refusal, refused
 from schemas.rejections import FieldError, RejectionCode
 from worker.journal import rows as journal
-from worker.line.batch import Received, ReceivedCommand
+from worker.line.batch import QUERY, Received, ReceivedCommand
+from worker.line.names import command_name
 from worker.postgres.session import Session
 
 DataT = TypeVar("DataT")
@@ -28,6 +29,8 @@ class Context:
     record_bytes_kept: int
     rows: list[journal.Row] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    refused: dict[str, list[bytes]] = field(default_factory=dict)
+    """The names that refused commands have taken, by the codes."""
     holds_until: datetime | None = None
     """When the first of the memberships ends that were counted as active; later, what was decided is no longer true."""
 
@@ -51,9 +54,11 @@ class Context:
         """Journal a good command as refused by the state that it met."""
         self.refuse_as(record, refused(record.what, code, message, errors))
 
-    def refuse_as(self, record: ReceivedCommand[Any], refusal: Refusal) -> None:
-        """… with these words."""
+    def refuse_as(self, record: ReceivedCommand[Any], refusal: Refusal, name: bytes | None = None) -> None:
+        """… with these words, and under another name than its own."""
         self._append(record, refusal)
+        if record.what.type != QUERY:
+            self.refused.setdefault(refusal.code, []).append(name or command_name(record.what))
         self._count(record.what.type, refusal.code)
 
     def _append(self, record: Received[object], refusal: Refusal) -> None:

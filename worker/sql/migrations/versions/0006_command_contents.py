@@ -1,0 +1,13 @@
+"""What a command's name stands for."""
+
+from alembic import op
+
+from worker.postgres.migrations import run_sql
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Add the columns."""
+    run_sql(op.get_bind(), "0006_command_contents.sql")
