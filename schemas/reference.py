@@ -40,9 +40,9 @@ description or the owner, and `[]` the tags.
 says the same again under that name is passed over in silence. The same is the same type and data as they are meant: the
 bytes, the order of fields, `null` for what is absent and the other attributes, `time` too, make no difference. Another
 command under a name that is taken is rejected as `id_reused`. A record that is no command has no name, so the id of one
-that was `malformed`, `unknown_type`, `invalid` or `too_large` may be used again for a command that was mended. But where
-only the record's timestamp made it `invalid` (an `expires_at` that has passed, in a command without `time`), its name is
-taken.
+that was `malformed`, `unknown_type`, `invalid` or `too_large` may be used again for a command that was mended. Where
+only the record's timestamp made it `invalid` (an `expires_at` that has passed, in a command without `time`), its name
+is taken.
 
 User ids and segments are compared code point by code point: `é` as one character and as two are two ids. Normalise
 (NFC) before you send, if your ids come from different keyboards.

@@ -4,10 +4,10 @@ from alembic import op
 
 from worker.postgres.migrations import run_sql
 
-revision = "0006"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
     """Add the columns."""
-    run_sql(op.get_bind(), "0006_command_contents.sql")
+    run_sql(op.get_bind(), "0008_command_contents.sql")
