@@ -33,32 +33,22 @@ class Model:
     ended: list[Segment] = field(default_factory=list)
     members: dict[tuple[str, str], Member] = field(default_factory=dict)
     ended_early: Counter[str] = field(default_factory=Counter)
-    names: dict[tuple[str, str], tuple[datetime, str]] = field(default_factory=dict)
-    reused: dict[tuple[tuple[str, str], str], datetime] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
     created: Counter[str] = field(default_factory=Counter)
 
     def apply(self, command: dict[str, Any], now: datetime) -> list[Event]:
         """`command`: source, id, type, data, timed; in `data.add` pairs of segment and expiry."""
-        name, said = (command["source"], command["id"]), _said(command)
-        if name in self.names:
-            if said == self.names[name][1] or (name, said) in self.reused:
-                return []
-            self.reused[name, said] = now
-            return [_rejected(command["id"], _key(command), "id_reused", {"id"})]
-        self.names[name] = (now, said)
-        late = {
-            f"data.add[{i}].expires_at" for i, (_, at) in enumerate(command["data"].get("add", [])) if at and at <= now
-        }
+        by_name = self.names.take(command, now)
+        if by_name != "fresh":
+            reused = _rejected(command["id"], _key(command), "id_reused", {"id"})
+            return [reused] if by_name == "reused" else []
+        expiries = [at for _, at in command["data"].get("add", [])]
+        late = {f"data.add[{i}].expires_at" for i, at in enumerate(expiries) if at and at <= now}
         if late and not command.get("timed", True):
             return [_rejected(command["id"], _key(command), "invalid", late)]
         method = getattr(self, "_" + command["type"].replace(".", "_"))
         events: list[Event] = method(command["id"], command["data"], now)
         return events
-
-    def forget_names(self, before: datetime) -> None:
-        """What was decided before then is not remembered."""
-        self.names = {name: one for name, one in self.names.items() if one[0] >= before}
-        self.reused = {name: at for name, at in self.reused.items() if at >= before}
 
     def _segment_create(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
         if data["segment"] in self.segments:
@@ -297,9 +287,3 @@ def _cleared(data: dict[str, Any]) -> dict[str, Any]:
 def _key(command: dict[str, Any]) -> str:
     key: str = command["data"].get("segment") or command["data"]["user_id"]
     return key
-
-
-def _said(command: dict[str, Any]) -> str:
-    """The command's type and data as text; a default that is written out says the same."""
-    data = {name: value for name, value in sorted(command["data"].items()) if value != "release"}
-    return repr((command["type"], data))

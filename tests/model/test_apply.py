@@ -103,7 +103,7 @@ async def _step(
             return await world.events(), model.sweep_deleted()
         case Retain():
             await world.retain()
-            model.forget_names(world.now - WINDOW)
+            model.names.forget(world.now - WINDOW)
             return await world.events(), []
         case Expire():
             await world.expire()
