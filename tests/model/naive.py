@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from tests.model.names import Names
 from tests.model.rows import Member, Rollout, Segment
 
 Event = dict[str, Any]
