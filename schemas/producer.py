@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from schemas.commands import COMMANDS, CommandType
-from schemas.decode import Refusal, decode, untimely
+from schemas.decode import Command, Refusal, decode, untimely
 from schemas.envelope import SPECVERSION, STRUCTURED_HEADERS, qualified
 from schemas.topics import Topic
 
@@ -67,6 +67,33 @@ def new_command(
     `id` is a random UUID unless it is given. `time` is aware, and stands in the record only if it is given.
     Raises InvalidCommandError if the worker would refuse it, TypeError if `data` holds what JSON cannot.
     """
+    made, _ = judged_command(
+        type,
+        data,
+        source=source,
+        id=id,
+        time=time,
+        correlationid=correlationid,
+        replyto=replyto,
+        traceparent=traceparent,
+        record_bytes_max=record_bytes_max,
+    )
+    return made
+
+
+def judged_command(
+    type: CommandType,  # noqa: A002
+    data: object,
+    *,
+    source: str,
+    id: str | None = None,  # noqa: A002
+    time: datetime | None = None,
+    correlationid: str | None = None,
+    replyto: str | None = None,
+    traceparent: str | None = None,
+    record_bytes_max: int = RECORD_BYTES_MAX,
+) -> tuple[Outgoing, Command]:
+    """As `new_command`, with what the worker takes it for."""
     topic = COMMANDS[type].topic
     attributes = {
         "specversion": SPECVERSION,
@@ -88,4 +115,4 @@ def new_command(
         raise InvalidCommandError(judged)
     if judged.untimely:
         raise InvalidCommandError(untimely(judged))
-    return Outgoing(key, value, STRUCTURED_HEADERS)
+    return Outgoing(key, value, STRUCTURED_HEADERS), judged

@@ -59,14 +59,15 @@ class Shell:
             start_new_session=True,
         )
 
-    async def run(self, *words: str, stdin: str = "") -> Done:
+    async def run(self, *words: str, stdin: str | bytes = "") -> Done:
         """A command that ends by itself."""
+        given = stdin.encode() if isinstance(stdin, str) else stdin
         async with ending(await self.start(*words)) as process:
             async with asyncio.timeout(SECONDS_MAX):
-                out, err = await process.communicate(stdin.encode())
+                out, err = await process.communicate(given)
             return Done(process.returncode or 0, out.decode(), err.decode())
 
-    async def good(self, *words: str, stdin: str = "") -> str:
+    async def good(self, *words: str, stdin: str | bytes = "") -> str:
         """What a command writes that must succeed and complain of nothing."""
         done = await self.run(*words, stdin=stdin)
         assert (done.code, done.err) == (0, ""), done

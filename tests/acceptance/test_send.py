@@ -40,12 +40,63 @@ async def test_without_waiting_the_id_is_told(shell: Shell, name: str) -> None:
     assert json.loads(said)["causationid"] == name
 
 
-async def test_a_duplicate_has_no_outcome(shell: Shell, name: str) -> None:
+async def test_what_was_decided_before_is_told_at_once(shell: Shell, name: str) -> None:
+    """A repeated command has no outcome to wait for; PostgreSQL remembers what it was."""
     words = ("send", "user.register", json.dumps({"user_id": name}), "--id", name, "--wait")
     await shell.good(*words)
-    said = await shell.bad(*words, "--timeout", "3")
-    assert f"no outcome of {name} within 3 s" in said
-    assert "applied before" in said
+    said = await shell.good(*words, "--timeout", "600")
+    assert said.startswith(f"applied before: user.register {name} of /segmentation/send")
+    done = await shell.run("send", "user.register", json.dumps({"user_id": f"{name}2"}), "--id", name, "--wait")
+    assert done.code == 1
+    assert "rejected id_reused" in done.out
+    words = ("send", "user.forget", json.dumps({"user_id": f"{name}2"}), "--id", f"{name}2", "--wait")
+    assert "rejected user_not_found" in (await shell.run(*words)).out
+    done = await shell.run(*words)
+    assert done.code == 1
+    assert done.out.startswith("rejected before: user_not_found")
+
+
+async def test_without_postgresql_a_repeated_command_is_waited_for(shell: Shell, name: str) -> None:
+    words = ("send", "user.register", json.dumps({"user_id": name}), "--id", name, "--wait")
+    await shell.good(*words)
+    elsewhere = shell.having(SEGMENTATION_DATABASE_URL="postgresql://postgres@127.0.0.1:1/none")
+    said = await elsewhere.bad(*words, "--timeout", "1")
+    assert f"no outcome of {name} within 1 s" in said
+    assert "was decided before, which could not be looked up: PostgreSQL at" in said
+
+
+async def test_outcomes_are_matched_by_source_and_id(shell: Shell, name: str) -> None:
+    """Two sources may choose the same id."""
+    lines = [
+        command("user.register", {"user_id": name}, id=name, source="/one"),
+        command("user.forget", {"user_id": f"{name}2"}, id=name, source="/two"),
+    ]
+    done = await shell.run("send", "-", "--wait", stdin="".join(lines))
+    assert done.code == 1
+    assert done.out == "2 sent: 1 applied, 0 unchanged, 1 rejected\n"
+
+
+async def test_from_powershell(shell: Shell, name: str) -> None:
+    """It writes a byte order mark before UTF-8, and UTF-16 into files."""
+    for number, encoding in enumerate(("utf-8-sig", "utf-16")):
+        text = command("user.register", {"user_id": f"{name}{number}é"}).replace("\n", "\r\n") * 2
+        assert await shell.good("send", "-", "--wait", stdin=text.encode(encoding)) == (
+            "2 sent: 2 applied, 0 unchanged, 0 rejected\n"
+        )
+
+
+async def test_to_a_terminal_of_windows(shell: Shell, name: str) -> None:
+    data = json.dumps({"user_id": f"{name}✓"})
+    said = await shell.having(PYTHONIOENCODING="cp1252").good("send", "user.register", data, "--wait")
+    assert f"{name}\\u2713  registered" in said
+
+
+async def test_without_a_broker(shell: Shell) -> None:
+    elsewhere = shell.having(SEGMENTATION_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    for words in (["send", "user.register", '{"user_id": 1}'], ["send", "-", "--wait"]):
+        said = await elsewhere.bad(*words)
+        assert len(said.splitlines()) == 1, said
+        assert "127.0.0.1:1" in said
 
 
 async def test_a_stream_is_counted(shell: Shell, name: str) -> None:
@@ -82,14 +133,18 @@ async def test_many_wrong_lines_are_only_counted(shell: Shell) -> None:
     assert "error: 100 lines were no command, and not sent" in done.err
 
 
-async def test_a_stream_sent_again_is_given_up_and_not_waited_for_line_by_line(shell: Shell, name: str) -> None:
+async def test_a_stream_sent_again(shell: Shell, name: str) -> None:
+    """What was decided before, and what stands in it twice, is not waited for."""
     lines = "".join(command("user.register", {"user_id": f"{name}{n}"}, id=f"{name}{n}") for n in range(50))
-    await shell.good("send", "-", "--wait", stdin=lines)
-    new = command("user.register", {"user_id": name})
-    done = await shell.run("send", "-", "--wait", "--timeout", "3", stdin=lines + new)
+    wrong = command("user.forget", {"user_id": f"{name}x"}, id=f"{name}x")
+    done = await shell.run("send", "-", "--wait", stdin=lines + wrong)
+    assert done.out == "51 sent: 50 applied, 0 unchanged, 1 rejected\n"
+    new = command("user.register", {"user_id": name}, id=name) * 3
+    other = command("user.register", {"user_id": f"{name}y"}, id=name)
+    done = await shell.run("send", "-", "--wait", "--timeout", "600", stdin=lines + wrong + new + other)
     assert done.code == 1
-    assert done.out == "51 sent: 1 applied, 0 unchanged, 0 rejected\n"
-    assert "50 without an outcome within 3 s" in done.err
+    assert done.out == "55 sent: 1 applied, 0 unchanged, 2 rejected, 52 repeated\n"
+    assert done.err == ""
 
 
 async def test_lines_are_sent_as_they_come(shell: Shell, name: str) -> None:

@@ -5,16 +5,34 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from worker.cli.commands_ask import Wait, questions
 from worker.cli.commands_report import reporting
 from worker.cli.commands_segments import listing
 from worker.cli.console import EXIT_FAILED, err, failing, out, run, write
 
+
+class Commands(TyperGroup):
+    """The commands, with a word about arguments that look like options."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the one that is named."""
+        try:
+            return super().invoke(ctx)
+        except TyperException as error:
+            option = getattr(error, "option_name", None)  # what looks like an option, and is none
+            if option is not None and not getattr(error, "possibilities", None):
+                error.message += f". If it is an argument, such as a user id, write -- before it: … -- {option}"
+            raise
+
+
 app = typer.Typer(
+    cls=Commands,
     name="segmentation",
     help="Puts users into segments: commands from Kafka, applied in PostgreSQL, events to Kafka, exactly once.",
     epilog="Settings are environment variables: see `segmentation settings`. Try `segmentation demo` first.",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
+import io
 import logging
 import os
 import signal
@@ -32,6 +34,24 @@ class Output(Console):
 # no emoji: a segment may be called exp:fire:2
 out = Output(soft_wrap=True, highlight=False, emoji=False)
 err = Output(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+
+
+def escape_what_does_not_fit() -> None:
+    """Let standard output and error take any text, whatever encoding they have, such as Windows' cp1252.
+
+    What it lacks is written as in JSON, so that a line of JSON stays one.
+    """
+    codecs.register_error("segmentation", _as_json)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="segmentation")
+
+
+def _as_json(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True)), error.end
 
 
 def plain(value: object) -> str:

@@ -27,7 +27,7 @@ from worker.cli.console import complain, out, show
 from worker.cli.demo_scenes import REPEATED_ID, Scene, scenes
 from worker.cli.query import ask
 from worker.cli.render import line, short_type, snapshot
-from worker.cli.sender import Prepared, Sender, make
+from worker.cli.sender import Sender, make
 from worker.cli.tail import Event, Tail, tail
 from worker.errors import ConfigurationError
 from worker.kafka import topics
@@ -103,7 +103,7 @@ class Telling:
         if scene.raw is not None:
             out.print(Text.assemble(("  record ", "dim"), scene.raw.decode()))
             topic = topic_name(self._settings.topic_prefix, Topic.MEMBERSHIP_COMMANDS)
-            await sender.send_raw(topic, Prepared("raw", "membership.change", b"ada", scene.raw, []))
+            await sender.send_raw(topic, b"ada", scene.raw, [])
             self._types.discard("command.rejected")
             return await self._await(reading, set(), {"command.rejected"})
         self._types.discard(scene.until or "")

@@ -11,7 +11,7 @@ from schemas.topics import Topic
 from worker.cli.console import complain, err, show, write
 from worker.cli.render import line, snapshot
 from worker.cli.sender import Sender, make
-from worker.cli.tail import Event, Tail, tail
+from worker.cli.tail import Event, Tail, is_caused, tail
 from worker.settings import Settings, load
 
 SOURCE = "/segmentation/query"
@@ -53,5 +53,5 @@ async def query(user_id: str, timeout: float, *, as_json: bool) -> bool:
 async def _answer(reading: Tail, command_id: str) -> Event:
     while True:
         for event in await reading.poll():
-            if event.get("causationid") == command_id:
+            if is_caused(event, command_id, SOURCE):
                 return event

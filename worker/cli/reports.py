@@ -15,7 +15,7 @@ from schemas.topics import Topic
 from worker.cli.console import complain, err, out, plain, show, write
 from worker.cli.render import line, local_time, short_type
 from worker.cli.sender import Sender, make
-from worker.cli.tail import Event, Tail, tail
+from worker.cli.tail import Event, Tail, is_caused, tail
 from worker.postgres.session import Database, Record
 from worker.reports.months import Month
 from worker.settings import Settings, load
@@ -121,7 +121,7 @@ async def _outcome(settings: Settings, reading: Tail, command_id: str, month: Mo
     """The event that settles it: failures that are tried again by themselves are told on the way."""
     while True:
         for event in await reading.poll():
-            if event.get("causationid") != command_id:
+            if not is_caused(event, command_id, SOURCE):
                 continue
             retry_at = await _retry_at(settings, month) if short_type(event) == "report.failed" else None
             if retry_at is None:

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import stat
-import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from schemas.binding import parse
+from worker.cli import standard_input
 from worker.cli.console import complain, err, out, plain
+from worker.cli.decided import Decided
 from worker.cli.render import is_unchanged, short_type
-from worker.cli.sender import Sender, make
+from worker.cli.sender import Prepared, Sender, make
 from worker.cli.tail import Event, Tail, tail
 from worker.errors import ConfigurationError
 from worker.settings import Settings, load
 
 OUTSTANDING_MAX = 20_000
 """Commands sent whose outcome was not seen yet; with so many the sending waits."""
-READ_BYTES = 64 * 1024
-BLOCKS_AHEAD_MAX = 4
-LINE_BYTES_MAX = 4 * 1024 * 1024
 WRONG_LINES_SHOWN_MAX = 20
-SHOW_EVERY = 100
+Name = tuple[str, str]
+"""A command's source and id."""
 
 
 async def send_lines(source: str, wait_seconds: float | None) -> bool:
@@ -42,14 +38,15 @@ class Stream:
 
     def __init__(self, settings: Settings, source: str, wait_seconds: float | None) -> None:
         self._settings, self._source, self._wait_seconds = settings, source, wait_seconds
-        self._outstanding: set[str] = set()
+        self._outstanding: dict[Name, set[int]] = {}
         self._counts: Counter[str] = Counter()
         self._sent = self._wrong = self._without_outcome = self._bytes = 0
+        self._problem: str | None = None
         self._heard_at = 0.0
         self._heard = asyncio.Event()
         columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         self._progress = Progress(*columns, console=err, disable=not err.is_terminal, transient=True)
-        self._task = self._progress.add_task("0 sent", total=_bytes_of_file())
+        self._task = self._progress.add_task("0 sent", total=standard_input.bytes_of_file())
 
     async def run(self) -> bool:
         """Send all; with a wait until every outcome is there, or none came for so long."""
@@ -62,9 +59,9 @@ class Stream:
         return self._report()
 
     async def _send_and_listen(self, sender: Sender) -> None:
-        async with tail(self._settings) as reading:
+        async with tail(self._settings) as reading, Decided(self._settings) as decided:
             listening = asyncio.create_task(self._listen(reading))
-            sending = asyncio.create_task(self._send_and_await(sender))
+            sending = asyncio.create_task(self._send_and_await(sender, decided))
             try:
                 await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
                 (listening if listening.done() else sending).result()  # listening ends by an error only
@@ -73,33 +70,57 @@ class Stream:
                 listening.cancel()
                 await asyncio.wait({listening, sending})
 
-    async def _send_and_await(self, sender: Sender) -> None:
-        await self._send_all(sender)
+    async def _send_and_await(self, sender: Sender, decided: Decided) -> None:
+        await self._send_all(sender, decided)
         await self._room(0)
+        self._problem = decided.problem
 
-    async def _send_all(self, sender: Sender) -> None:
+    async def _send_all(self, sender: Sender, decided: Decided | None = None) -> None:
+        """A block of lines at a time, as they come."""
         number = 0
-        async for text in _lines():
-            number += 1
-            self._bytes += len(text) + 1
-            if text.strip():
-                await self._send_line(sender, number, text)
-            if number % SHOW_EVERY == 0:
-                self._show()
+        async for texts in standard_input.lines():
+            commands = []
+            for text in texts:
+                number += 1
+                self._bytes += len(text) + 1
+                command = self._made(number, text) if text.strip() else None
+                commands += [] if command is None else [command]
+            await self._send_block(sender, commands, decided)
+            self._show()
         await sender.flush()
         self._show()
 
-    async def _send_line(self, sender: Sender, number: int, text: bytes) -> None:
+    def _made(self, number: int, text: bytes) -> Prepared | None:
         try:
-            command = make(_object(text), self._source, self._settings.record_bytes_max)
+            return make(_object(text), self._source, self._settings.record_bytes_max)
         except ConfigurationError as error:
             self._note_wrong(number, error)
-            return
-        if self._wait_seconds is not None and not command.is_answered_elsewhere:
+            return None
+
+    async def _send_block(self, sender: Sender, commands: Sequence[Prepared], decided: Decided | None) -> None:
+        """Those that were decided before, or are on their way already, have no outcome to wait for."""
+        before: dict[Prepared, str] = {}
+        if decided is not None:
+            named = [command for command in commands if command.is_named and not command.is_answered_elsewhere]
+            repeated = [command for command in named if self._is_outstanding(command)]
+            first = {(_name(command), command.command.content): command for command in reversed(named)}
+            repeated += [command for command in named if first[_name(command), command.command.content] is not command]
+            before = await decided.before(named) | dict.fromkeys(repeated, "")
+        for command in commands:
+            if decided is not None and not command.is_answered_elsewhere:
+                await self._expect(command, before.get(command))
+            await sender.send(command)
+            self._sent += 1
+
+    async def _expect(self, command: Prepared, before: str | None) -> None:
+        if before is None:
             await self._room(OUTSTANDING_MAX - 1)
-            self._outstanding.add(command.id)
-        await sender.send(command)
-        self._sent += 1
+            self._outstanding.setdefault(_name(command), set()).add(command.command.content)
+        else:
+            self._counts["rejected" if before else "repeated"] += 1
+
+    def _is_outstanding(self, command: Prepared) -> bool:
+        return command.command.content in self._outstanding.get(_name(command), ())
 
     def _note_wrong(self, number: int, error: ConfigurationError) -> None:
         self._wrong += 1
@@ -119,19 +140,28 @@ class Stream:
                 async with asyncio.timeout(max(self._heard_at + self._wait_seconds - time.monotonic(), 0)):
                     await self._heard.wait()
                     continue
-            self._without_outcome += len(self._outstanding)
+            self._without_outcome += sum(map(len, self._outstanding.values()))
             self._outstanding.clear()
 
     async def _listen(self, reading: Tail) -> None:
         while True:
             for event in await reading.poll():
-                cause = event.get("causationid")
-                if cause in self._outstanding:
-                    self._outstanding.discard(cause)
+                name = self._name_of(event)
+                if name in self._outstanding:
+                    self._outstanding[name].pop()
+                    if not self._outstanding[name]:
+                        del self._outstanding[name]
                     self._counts[_outcome(event)] += 1
                     self._heard_at = time.monotonic()
                     self._heard.set()
             self._show()
+
+    def _name_of(self, event: Event) -> Name:
+        """What names the command behind the event; older versions tell its id alone."""
+        command_id = str(event.get("causationid"))
+        if "causationsource" in event:
+            return str(event["causationsource"]), command_id
+        return next((name for name in self._outstanding if name[1] == command_id), ("", command_id))
 
     def _show(self) -> None:
         text = f"{self._sent:,} sent"
@@ -145,10 +175,23 @@ class Stream:
             complain(f"{self._wrong:,} {'line was' if self._wrong == 1 else 'lines were'} no command, and not sent")
         if self._without_outcome:
             complain(
-                f"{self._without_outcome:,} without an outcome within {self._wait_seconds:g} s: no worker runs, or "
-                "commands of the same id and source were applied before"
+                f"{self._without_outcome:,} without an outcome within {self._wait_seconds:g} s: "
+                + _cause_of_silence(self._problem)
             )
         return not (self._wrong or self._without_outcome or self._counts["rejected"])
+
+
+def _name(command: Prepared) -> Name:
+    return command.command.source, command.id
+
+
+def _cause_of_silence(problem: str | None) -> str:
+    if problem is None:
+        return "it seems that no worker runs, see its log and /readyz"
+    return (
+        "no worker runs, or commands of the same id and source were decided before, which could not be looked up: "
+        + problem
+    )
 
 
 def _outcome(event: Event) -> str:
@@ -162,13 +205,13 @@ def _outcome(event: Event) -> str:
 
 
 def _summary(counts: Counter[str]) -> str:
-    names = ["applied", "unchanged", "rejected"] + ["answered"] * bool(counts["answered"])
+    names = ["applied", "unchanged", "rejected"] + [name for name in ("answered", "repeated") if counts[name]]
     return ", ".join(f"{counts[name]:,} {name}" for name in names)
 
 
 def _object(text: bytes) -> dict[str, object]:
-    if len(text) > LINE_BYTES_MAX:
-        raise ConfigurationError(f"longer than {LINE_BYTES_MAX:,} bytes")
+    if len(text) > standard_input.LINE_BYTES_MAX:
+        raise ConfigurationError(f"longer than {standard_input.LINE_BYTES_MAX:,} bytes")
     try:
         command = parse(text)
     except ValueError as error:
@@ -176,40 +219,3 @@ def _object(text: bytes) -> dict[str, object]:
     if not isinstance(command, dict):
         raise ConfigurationError('must be an object such as {"type": "user.register", "data": {"user_id": "ada"}}')
     return command
-
-
-async def _lines() -> AsyncIterator[bytes]:
-    """Standard input's lines, as soon as they are there; one that is too long is cut."""
-    rest = b""
-    async for block in _blocks():
-        *lines, rest = (rest + block).split(b"\n")
-        rest = rest[: LINE_BYTES_MAX + 1]
-        for line in lines:
-            yield line
-    if rest:
-        yield rest
-
-
-async def _blocks() -> AsyncIterator[bytes]:
-    """By a thread that nobody waits for: a read that blocks can't be cancelled, and a file can't be polled."""
-    loop, blocks = asyncio.get_running_loop(), asyncio.Queue[bytes](BLOCKS_AHEAD_MAX)
-
-    def pump() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended before the input
-            while True:
-                block = os.read(sys.stdin.fileno(), READ_BYTES)
-                asyncio.run_coroutine_threadsafe(blocks.put(block), loop).result()
-                if not block:
-                    return
-
-    threading.Thread(target=pump, daemon=True).start()
-    while block := await blocks.get():
-        yield block
-
-
-def _bytes_of_file() -> int | None:
-    """Standard input's size where it is a file."""
-    with contextlib.suppress(OSError, ValueError):
-        status = os.fstat(sys.stdin.fileno())
-        return status.st_size if stat.S_ISREG(status.st_mode) else None
-    return None

@@ -8,9 +8,10 @@ from rich.text import Text
 
 from schemas.binding import parse
 from worker.cli.console import complain, out, plain
+from worker.cli.decided import Decided
 from worker.cli.render import line, short_type
-from worker.cli.sender import Sender, make
-from worker.cli.tail import tail
+from worker.cli.sender import Prepared, Sender, make
+from worker.cli.tail import Tail, is_caused, tail
 from worker.errors import ConfigurationError
 from worker.settings import load
 
@@ -34,19 +35,43 @@ async def send_one(
             await sender.flush()
         out.print(Text(f"sent {command.type} {plain(command.id)}"))
         return True
-    async with tail(settings) as reading, Sender(settings) as sender:
+    async with tail(settings) as reading, Decided(settings) as decided, Sender(settings) as sender:
+        before = await decided.before([command] if command.is_named else [])
         await sender.send(command)
         await sender.flush()
+        if command in before:
+            return _tell(command, before[command])
         try:
             async with asyncio.timeout(wait_seconds):
-                while True:
-                    for event in await reading.poll():
-                        if event.get("causationid") == command.id:
-                            out.print(line(event))
-                            return short_type(event) not in ("command.rejected", "report.failed")
+                return await _outcome(reading, command)
         except TimeoutError:
-            complain(
-                f"no outcome of {command.id} within {wait_seconds:g} s: either no worker runs (see its log and "
-                "/readyz), or a command of this id and source was applied before"
-            )
+            complain(_silence(command, wait_seconds, decided.problem))
             return False
+
+
+async def _outcome(reading: Tail, command: Prepared) -> bool:
+    while True:
+        for event in await reading.poll():
+            if is_caused(event, command.id, command.command.source):
+                out.print(line(event))
+                return short_type(event) not in ("command.rejected", "report.failed")
+
+
+def _tell(command: Prepared, code: str) -> bool:
+    """A command that was decided before has no outcome of its own: what it was then is told."""
+    what = f"{command.type} {plain(command.id)} of {plain(command.command.source)}"
+    if code:
+        out.print(Text(f"rejected before: {code}; {what} is not judged again, send what was mended under another id"))
+    else:
+        out.print(Text(f"applied before: {what}; nothing was done a second time"))
+    return not code
+
+
+def _silence(command: Prepared, wait_seconds: float, problem: str | None) -> str:
+    said = f"no outcome of {command.id} within {wait_seconds:g} s: "
+    if not command.is_named or problem is None:
+        return said + "it seems that no worker runs, see its log and /readyz"
+    return (
+        f"{said}either no worker runs (see its log and /readyz), or a command of this id and source was decided "
+        f"before, which could not be looked up: {problem}"
+    )

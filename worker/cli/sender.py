@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, get_args
-from uuid import uuid4
 
 from schemas.commands import COMMANDS, CommandType
-from schemas.producer import RECORD_BYTES_MAX, InvalidCommandError, new_command
+from schemas.decode import Command
+from schemas.producer import RECORD_BYTES_MAX, InvalidCommandError, judged_command
 from schemas.topics import topic_name
 from schemas.values import shown
 from worker.errors import ConfigurationError
@@ -26,17 +26,28 @@ TAKEN_AS_IS = {"specversion": "1.0", "datacontenttype": "application/json"}
 """What may stand in a line since a CloudEvent has it, and can be nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """A command's record, checked."""
 
-    id: str
-    type: CommandType
+    command: Command
     key: bytes
     value: bytes
     headers: list[tuple[str, bytes]]
     is_answered_elsewhere: bool = False
     """Whether it names a topic of its own for the answer."""
+    is_named: bool = False
+    """Whether its sender has chosen its id, and so may have sent it before."""
+
+    @property
+    def id(self) -> str:
+        """The command's id."""
+        return self.command.id
+
+    @property
+    def type(self) -> CommandType:
+        """The command's name."""
+        return self.command.type
 
 
 def make(command: Mapping[str, Any], source: str, record_bytes_max: int = RECORD_BYTES_MAX) -> Prepared:
@@ -44,13 +55,12 @@ def make(command: Mapping[str, Any], source: str, record_bytes_max: int = RECORD
     given = {name: value for name, value in command.items() if value is not None or name == "data"}
     _check_attributes(given)
     name = _name(given.get("type"))
-    command_id = given.get("id", str(uuid4()))
     try:
-        made = new_command(
+        made, judged = judged_command(
             name,
             given.get("data"),
             source=given.get("source", source),
-            id=command_id,
+            id=given.get("id"),
             time=_time(given["time"]) if "time" in given else None,
             correlationid=given.get("correlationid"),
             replyto=given.get("replyto"),
@@ -63,7 +73,7 @@ def make(command: Mapping[str, Any], source: str, record_bytes_max: int = RECORD
         raise ConfigurationError("\n".join(f"{name}: {detail}" for detail in details)) from error
     except TypeError as error:
         raise ConfigurationError(f"{name}: {error}") from error
-    return Prepared(command_id, name, made.key, made.value, list(made.headers), "replyto" in given)
+    return Prepared(judged, made.key, made.value, list(made.headers), "replyto" in given, "id" in given)
 
 
 def _check_attributes(given: Mapping[str, Any]) -> None:
@@ -126,15 +136,16 @@ class Sender:
 
     async def send(self, command: Prepared) -> None:
         """Hand a command over; waits while too many are on their way. Raises Unavailable if an earlier one failed."""
-        await self.send_raw(topic_name(self._settings.topic_prefix, COMMANDS[command.type].topic), command)
+        topic = topic_name(self._settings.topic_prefix, COMMANDS[command.type].topic)
+        await self.send_raw(topic, command.key, command.value, command.headers)
 
-    async def send_raw(self, topic: str, record: Prepared) -> None:
+    async def send_raw(self, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> None:
         """Hand a record over to a topic that is not judged here."""
         await self._room.acquire()
         with translated(self._settings):
             if self._failure is not None:
                 raise self._failure
-            delivery = await self._producer.send(topic, record.value, key=record.key, headers=record.headers)
+            delivery = await self._producer.send(topic, value, key=key, headers=headers)
         self._on_their_way.add(delivery)
         delivery.add_done_callback(self._delivered)
 

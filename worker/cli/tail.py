@@ -75,6 +75,11 @@ async def tail(
         await abandon(consumer.stop())
 
 
+def is_caused(event: Event, command_id: str, source: str) -> bool:
+    """Whether the command of this id and source has caused the event; older versions do not tell the source."""
+    return event.get("causationid") == command_id and event.get("causationsource", source) == source
+
+
 def _event(record: ConsumerRecord) -> Event | None:
     with contextlib.suppress(ValueError, RecursionError):
         event: object = json.loads(record.value or b"")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.cli import send_lines
+from worker.cli import send_lines, standard_input
 from worker.errors import ConfigurationError
 
 
@@ -26,7 +26,7 @@ class Standard:
 
 
 @contextmanager
-def standard_input(monkeypatch: pytest.MonkeyPatch, path: Path) -> Iterator[None]:
+def standard_input_of(monkeypatch: pytest.MonkeyPatch, path: Path) -> Iterator[None]:
     with path.open("rb") as file, monkeypatch.context() as patched:
         patched.setattr(sys, "stdin", Standard(file.fileno()))
         yield
@@ -39,19 +39,36 @@ async def test_lines_are_those_of_the_file(
 ) -> None:
     path = tmp_path / "lines"
     path.write_bytes(text)
-    monkeypatch.setattr(send_lines, "READ_BYTES", block)
-    with standard_input(monkeypatch, path):
-        lines = [line async for line in send_lines._lines()]
+    monkeypatch.setattr(standard_input, "READ_BYTES", block)
+    with standard_input_of(monkeypatch, path):
+        lines = [line async for some in standard_input.lines() for line in some]
     assert lines == (text.split(b"\n")[:-1] if text.endswith(b"\n") else text.split(b"\n") if text else [])
 
 
+SAID = '{"user_id": "ü😀"}\r\n{}\n'
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 64 * 1024])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-16-be mark"])
+async def test_whatever_shell_has_written_it(
+    encoding: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lines"
+    name, _, mark = encoding.partition(" ")
+    path.write_bytes((("\ufeff" if mark else "") + SAID).encode(name))
+    monkeypatch.setattr(standard_input, "READ_BYTES", block)
+    with standard_input_of(monkeypatch, path):
+        lines = [line async for some in standard_input.lines() for line in some]
+    assert [send_lines._object(line) for line in lines] == [{"user_id": "ü😀"}, {}]
+
+
 async def test_an_endless_line_is_cut_and_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send_lines, "LINE_BYTES_MAX", 100)
-    monkeypatch.setattr(send_lines, "READ_BYTES", 10)
+    monkeypatch.setattr(standard_input, "LINE_BYTES_MAX", 100)
+    monkeypatch.setattr(standard_input, "READ_BYTES", 10)
     path = tmp_path / "lines"
     path.write_bytes(b"{}\n" + b"x" * 10_000 + b"\n{}\n")
-    with standard_input(monkeypatch, path):
-        first, second, third = [line async for line in send_lines._lines()]
+    with standard_input_of(monkeypatch, path):
+        first, second, third = [line async for some in standard_input.lines() for line in some]
     assert (first, third) == (b"{}", b"{}")
     assert 100 < len(second) <= 120
     with pytest.raises(ConfigurationError, match="longer than 100 bytes"):
@@ -69,9 +86,9 @@ def test_what_is_no_object(text: bytes, said: str) -> None:
 
 def test_an_input_that_stays_silent_keeps_nothing_from_ending() -> None:
     script = (
-        "import asyncio\nfrom worker.cli import send_lines\n"
+        "import asyncio\nfrom worker.cli import standard_input\n"
         "async def main():\n"
-        "    reading = asyncio.ensure_future(anext(send_lines._lines()))\n"
+        "    reading = asyncio.ensure_future(anext(standard_input.lines()))\n"
         "    await asyncio.wait({reading}, timeout=0.1)\n"
         "    reading.cancel()\n"
         "asyncio.run(main())\n"
