@@ -1,4 +1,4 @@
-"""What can go wrong around the line. What the sender of a command must hear is an event, never one of these."""
+"""The errors that this project raises. What the sender of a command must learn is an event, never an error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Unavailable(WorkerError):
 
 
 class Hindered(Unavailable):
-    """The server answers that it can't just now: a deadlock, a lock not had in time, no disk. The session lives."""
+    """The server can't do it now: a deadlock, a lock not obtained in time, a full disk. The session goes on."""
 
 
 class ClockStepped(Hindered):

@@ -1,4 +1,4 @@
-"""What only a person may decide: where to go on when Kafka and PostgreSQL contradict each other."""
+"""Decisions that only a person may take: where to go on when Kafka and PostgreSQL contradict each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memberships whose time is over: ended, or going on as rollout memberships; one that fails holds up no other."""
+"""Ends memberships whose time is over, or lets them go on by their percent; one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Expiry(Job):
         return int(row["changed"])
 
     async def _corner(self, session: Session, rows: int) -> int:
-        """Among so many one is refused: end those before it, or hold it back if it is the first."""
+        """One of these rows is refused: end those before it; if it is the first, hold it back."""
         while rows > 1:
             rows //= 2
             try:

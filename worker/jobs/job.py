@@ -30,14 +30,14 @@ class Job(abc.ABC):
 
 
 class ChunkSize:
-    """How many rows a turn takes, so that it takes its time and no more."""
+    """How many rows a turn takes, so that it lasts about CHUNK_SECONDS."""
 
     def __init__(self, rows_min: int, rows_max: int) -> None:
         self._rows_min, self._rows_max = rows_min, rows_max
         self.rows = rows_min
 
     def took(self, seconds: float) -> None:
-        """Learn from a full turn."""
+        """Adapt to how long a turn of so many rows took."""
         if seconds > CHUNK_SECONDS:
             self.rows = max(self._rows_min, self.rows // 2)
         else:

@@ -1,4 +1,4 @@
-"""The one process that runs the jobs: APScheduler says when, the database what, turns share the time."""
+"""Runs the jobs in one of all workers: APScheduler says when to look, the database what is due, and jobs take turns."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Rollout(Job):
         return int(rows[0]["entered"] + rows[0]["exited"])
 
     async def _end(self, session: Session, segment_key: int, now: datetime) -> None:
-        """Say that it has come to its end."""
+        """Journal that the rollout is complete."""
         for row in await session.fetch("rollout_end", segment_key, now):
             data = {
                 "segment": row["segment"],

@@ -117,7 +117,7 @@ class Relay(Elected):
             ) from None
 
     async def _wait_for_rows(self, session: Session, sequence: int) -> None:
-        """Until this process or another one has journaled, as far as a look every few milliseconds tells."""
+        """Wait for new rows: this process says so, others are noticed by looking every few milliseconds."""
         while not self.stopping.is_set():
             self._beat()
             try:
@@ -129,7 +129,7 @@ class Relay(Elected):
                     return
 
     async def _publish(self, publisher: Publisher, events: Sequence[Event], position: Cursor) -> None:
-        """One Kafka transaction with the events and the cursor after them; any failure ends the producer's life."""
+        """One Kafka transaction with the events and the cursor; after any failure the producer is thrown away."""
         self._beat()
         began = time.monotonic()
         try:
@@ -158,7 +158,7 @@ class Relay(Elected):
         return found.committed.sequence
 
     async def _restart(self, session: Session, publisher: Publisher, position: Cursor) -> int:
-        """Go on from where a person said: Kafka hears it first, so that a crash between the two repeats nothing."""
+        """Go on from where a person said. Kafka is told first, so that a crash in between repeats nothing."""
         log.warning("going on from where a person said", sequence=position.sequence)
         await self._publish(publisher, (), position)
         await self._mark(session, position.sequence)

@@ -14,7 +14,7 @@ from worker.postgres.session import Session
 
 
 class Row(NamedTuple):
-    """One row to be; arrays are PostgreSQL literals, `detail` is JSON text, all in the order of journal_append.sql."""
+    """A row; arrays are PostgreSQL literals, `detail` is JSON text, all in the order of journal_append.sql."""
 
     type: str
     reason: str | None = None

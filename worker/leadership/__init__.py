@@ -1,1 +1,1 @@
-"""One of all workers does it: elections over session locks, and the clock that tells a leader what is due."""
+"""Work that one of all workers does: election by session locks, and the clock that tells a leader when to look."""

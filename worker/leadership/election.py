@@ -1,4 +1,4 @@
-"""One process at a time: PostgreSQL's advisory lock elects it, and it works over the session that holds the lock."""
+"""Elects one process by a PostgreSQL advisory lock; it works over the session that holds the lock."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Elected(abc.ABC):
             log.info("another session leads, this worker waits", role=self.name, holder=holder, seconds=seconds)
 
     async def leading(self, work: Coroutine[Any, Any, T], ping: Callable[[], Awaitable[object]] | None = None) -> T:
-        """Do what takes its time elsewhere, and keep the lock meanwhile; raises Unavailable where it is lost.
+        """Do work outside of the session and keep the lock meanwhile; raises Unavailable if the lock is lost.
 
         `ping` may say something useful over the leader's session now and then.
         """

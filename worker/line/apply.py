@@ -38,7 +38,7 @@ Query = ReceivedCommand[MembershipQuery]
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch: the queries to be answered now, and its commands by type and outcome."""
+    """The result of a batch: the queries to be answered now, and how many commands of each type had which outcome."""
 
     queries: list[Query] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Outcome:
     """Of the last row journaled."""
 
     def add(self, other: Outcome) -> None:
-        """Take in what became of another part of the batch."""
+        """Add the result of another part of the batch."""
         self.queries += other.queries
         self.journaled += other.journaled
         self.last_sequence = other.last_sequence or self.last_sequence

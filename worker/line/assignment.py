@@ -1,4 +1,4 @@
-"""The partitions that this worker was given, and how far each of them is."""
+"""The partitions that are assigned to this worker, and how far each of them is."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Assignment:
         """Whether it has done so since it last took all partitions back."""
 
     def give(self, partitions: Iterable[TopicPartition]) -> None:
-        """The group gave us these, or what we believed of them was wrong: their positions must be read."""
+        """These were assigned to us, or what we knew of them is no longer true: their positions must be read."""
         for partition in partitions:
             self._leave(partition)
             self.wanted.add(partition)
 
     def take(self, partitions: Iterable[TopicPartition]) -> None:
-        """They are no longer ours."""
+        """These are no longer assigned to us."""
         for partition in partitions:
             self._leave(partition)
 

@@ -1,4 +1,4 @@
-"""What flows along the line: records with what they turned out to be, and the batches that are applied as one."""
+"""Records with what they were decoded to, and the batches that are applied in one transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WhatT_co = TypeVar("WhatT_co", default=Command | Refusal, covariant=True)
 
 
 class Received(NamedTuple, Generic[WhatT_co]):
-    """One record, and what it turned out to be. Its bytes are kept as well, since a rejection shows them."""
+    """One record and what it was decoded to. Its bytes are kept as well, since a rejection shows them."""
 
     topic: str
     partition: int
@@ -76,7 +76,7 @@ class Sorted(NamedTuple):
 
 
 def sort(records: Sequence[Received]) -> Sorted:
-    """Tell records apart; from here on each kind has a type of its own."""
+    """Sort records by what they are; from here on each kind has a type of its own."""
     found: dict[bool | None, list[Any]] = {None: [], True: [], False: []}
     for record in records:
         what = record.what

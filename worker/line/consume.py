@@ -46,7 +46,7 @@ ADVANCE_SECONDS = 10.0
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
-    """The beginning of the line."""
+    """Reads records and hands them to the lanes as batches."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             await self._session.close()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Settle what is in hand, as far as that goes; the next owner's epoch fences the rest."""
+        """Finish the batches in hand, as far as time allows; the next owner's epoch makes the others fail."""
         try:
             async with asyncio.timeout(REVOKE_SECONDS_MAX):
                 await self._lanes.all_idle()
@@ -184,7 +184,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._consumer.pause(*self._consumer.assignment().intersection(partitions))
 
     async def _accept(self, polled: Records) -> Records:
-        """What belongs to held partitions and follows on what was read before, gaps looked into."""
+        """The records that belong to held partitions and continue what was read before; gaps are looked into."""
         accepted = {}
         for partition, records in polled.items():
             held = self._assignment.held.get(partition)
@@ -253,7 +253,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         return Batch(tuple(received), tuple(spans)) if spans else None
 
     async def _advance(self) -> None:
-        """Move partitions over what is no record; those of which nothing is in hand, so what was read was applied."""
+        """Move positions over offsets that hold no record, in partitions of which all that was read is applied."""
         for partition in self._consumer.assignment():
             held = self._assignment.held.get(partition)
             if held is None or held.applied_offset != held.next_offset:

@@ -100,7 +100,7 @@ class Lane:
 
 
 class Lanes:
-    """All lanes of a worker. Who waits here beats, however long the database is away: each lane has its own pulse."""
+    """All lanes of a worker. Waiting here counts as progress, as each lane is watched by itself."""
 
     def __init__(self, lanes: Sequence[Lane], beat: Callable[[], None]) -> None:
         self._lanes, self._beat = lanes, beat

@@ -1,4 +1,4 @@
-"""Tells others how far the worker is: Kafka's committed offsets for lag tools, the gauges, and who stands still.
+"""Tells others how far the worker is: Kafka's committed offsets for lag tools, the gauges, and what stands still.
 
 Best effort: nothing reads the committed offsets to decide where to go on.
 """

@@ -26,7 +26,7 @@ class Polled(NamedTuple):
 
 
 class Poll:
-    """Polls of one consumer. Never cancelled before it is stopped: aiokafka would not survive it whole."""
+    """Polls of one consumer. A poll is never cancelled before the consumer is stopped: aiokafka could lose records."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Poll:
         return Polled(records, self._error)
 
     async def _ask(self, records: Records, segments: Sequence[TopicPartition], shares: Shares) -> None:
-        """Whatever is there of those of whom nothing was had yet; with segment commands all lanes take part."""
+        """Take what was fetched already, of those that gave nothing yet; with segment commands all lanes take part."""
         if segments and records.keys().isdisjoint(segments):
             await self._get(records, segments)
         takes_all = not records.keys().isdisjoint(segments)

@@ -1,4 +1,4 @@
-"""Where to go on in each partition: PostgreSQL's word, compared with what Kafka has."""
+"""Where to go on in each partition: what PostgreSQL says, compared with what Kafka has."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def compare(partition: TopicPartition, stored: UUID | None, topic_id: UUID | Non
 
 
 def judge(partition: TopicPartition, position: int, begin: int, end: int) -> str | None:
-    """Why the log does not hold what comes next, with the command that mends it; None if all is well."""
+    """Why the log does not hold the next offset, with the command that fixes it; None if it does."""
     name = f"{partition.topic}:{partition.partition}"
     if position < begin:
         return (

@@ -1,4 +1,4 @@
-"""Commands of different subjects commute, those of one subject do not: its n-th command goes to round n."""
+"""Rounds of commands: those about the same user or segment are decided in their order, the n-th of them in round n."""
 
 from __future__ import annotations
 

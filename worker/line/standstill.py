@@ -1,4 +1,4 @@
-"""Asks whether commands get on: a partition with records must not stand still while Kafka and PostgreSQL are well.
+"""Checks that commands make progress: no partition with records may stand still while Kafka and PostgreSQL answer.
 
 Loops that beat show that they are alive, not that all of them together get anywhere. This looks at the result: whether
 what waits in a partition was applied since the last look. `/livez` fails where it was not for too long.

@@ -1,1 +1,1 @@
-"""What a worker says of itself: logs, metrics, its progress, and the pages that show them."""
+"""What a worker tells about itself: logs, metrics, its progress, and the HTTP pages that show them."""

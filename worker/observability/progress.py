@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Watch:
-    """One loop's pulse. It beats while it waits for a service that is away, too. At rest it is not judged."""
+    """One loop's heartbeat. It beats also while it waits for a service that is away; at rest it is not judged."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -27,7 +27,7 @@ class Watch:
 
 
 class Progress:
-    """The pulses of all loops."""
+    """The heartbeats of all loops."""
 
     def __init__(self, seconds_max: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds_max, self._clock = seconds_max, clock

@@ -173,7 +173,7 @@ class Session:
                 raise CommitUnknown(str(error)) from error
 
     async def close(self) -> None:
-        """Say good-bye to the server as far as that goes within the limit."""
+        """Close the connection properly if that is possible within the limit."""
         connection, self._connection = self._connection, None
         if connection is None or connection.is_closed():
             return

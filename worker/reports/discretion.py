@@ -1,4 +1,4 @@
-"""What a report's failure tells everybody never holds what a setting is set to."""
+"""Keeps the values of settings out of what a report's failure tells everybody."""
 
 from __future__ import annotations
 

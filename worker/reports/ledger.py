@@ -1,4 +1,4 @@
-"""What the tables are told of a report, over the leader's session, each step with its events in one transaction."""
+"""Stores each step of a report over the leader's session, with its events in one transaction."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Ledger:
         await session.fetch("job_due", JOB, self.due_after(now))
 
     async def begin(self, session: Session, month: Month, storage: str) -> Attempt:
-        """A finished month is closed first: what is journaled from now on is of a later one."""
+        """Begin an attempt. A finished month is closed first: what is journaled from now on belongs to a later one."""
         now = await moment(session, self._clock)
         if now >= month.ends:
             await session.fetch("report_seal", month.ends)
@@ -70,7 +70,7 @@ class Ledger:
         await session.fetch("report_reserve", attempt.month.first_day, attempt.storage, places.file_id, places.page_id)
 
     async def published(self, session: Session, attempt: Attempt, edition: Edition) -> None:
-        """The edition is there; whoever had asked before it was begun is told, or everybody if nobody had."""
+        """The edition is stored; tell those who asked before it was begun, or everybody if nobody did."""
         now, month = await moment(session, self._clock), attempt.month
         detail = {
             "year": month.year,
@@ -100,7 +100,7 @@ class Ledger:
             await session.fetch("job_finished", JOB, now, 1, None, self.due_after(now))
 
     async def failed(self, session: Session, month: Month, error: ReportError) -> datetime | None:
-        """Who has asked is told each reason once; returns when it is tried again, None for not by itself."""
+        """Tell those who asked, once for each reason; returns when it is tried again, None if not by itself."""
         now = await moment(session, self._clock)
         retry_at = None if error.is_permanent else now + await self._pause(session, month)
         message = self._discretion.of(error.message)
@@ -127,7 +127,7 @@ class Ledger:
 
 
 def _rows(event_type: str, detail: dict[str, Any], askers: Sequence[Record | None]) -> list[journal.Row]:
-    """An event for each who has asked; None stands for nobody."""
+    """An event for each request; None stands for no request."""
     row = journal.report_event(None, event_type, detail)
     return [
         row

@@ -73,7 +73,7 @@ async def change_memberships(context: Context, records: list[ReceivedCommand[Cha
 
 
 async def _admit(context: Context, users: Sequence[str], segments: Sequence[str], commands: Sequence[int]) -> None:
-    """Register the unknown users of commands that will not be refused; what they enter by that is said first."""
+    """Register the unknown users of commands that will not be refused; what they enter by that is journaled first."""
     rows = await context.session.fetch("users_admit", users, segments, commands)
     if rows:
         for user_id, keys in (await register(context, [row["user_id"] for row in rows])).items():

@@ -1,4 +1,4 @@
-"""report.request: months are queued for the reporter; what can't be reported is said at once."""
+"""report.request: months are queued for the reporter; a month that can't be reported is answered at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.line.handlers.context import Context
 
 
 async def request_reports(context: Context, records: list[ReceivedCommand[ReportRequest]]) -> None:
-    """Queue the months of which the journal tells."""
+    """Queue the months that the journal covers."""
     known = await context.session.row("report_months")
     this_month = context.now.astimezone(UTC).date().replace(day=1)
     begins = month_of(known["begins"]) if known["begins"] else this_month

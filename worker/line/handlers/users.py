@@ -12,7 +12,7 @@ from worker.line.handlers.context import Context, unknown_user
 
 
 async def register_users(context: Context, records: list[ReceivedCommand[UserRegister]]) -> None:
-    """Make users known, and put them where they fall in."""
+    """Make users known, and put them into the segments whose percents they fall into."""
     users = [record.what.data.user_id for record in records]
     entered = await register(context, users)
     for record, user_id in zip(records, users, strict=True):
@@ -28,7 +28,7 @@ async def register(context: Context, users: Sequence[str]) -> dict[str, list[int
 
 
 async def forget_users(context: Context, records: list[ReceivedCommand[UserForget]]) -> None:
-    """Remove users with all they had."""
+    """Remove users with all their memberships."""
     users = [record.what.data.user_id for record in records]
     ended: dict[str, tuple[list[int], list[int]]] = {}
     for row in await context.session.fetch("users_forget", users, context.now):
