@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from worker.errors import ConfigurationError, Hindered, Refused
 from worker.jobs.job import Job
+from worker.jobs.run import Run
 from worker.leadership.election import Elected
 from worker.leadership.ticking import ticking
 from worker.observability import metrics
@@ -29,21 +28,6 @@ PAUSE_SECONDS = 0.002
 """Between turns, so that command batches come through."""
 FAILURES = (Refused, Hindered, ConfigurationError, DriverError)
 """Whatever the server answers fails the job alone; a session that is gone ends the leadership."""
-FAILURE_SECONDS, FAILURE_SECONDS_MAX = 0.5, 60.0
-"""Until a job that failed is tried again: at first, doubled each time, and at most."""
-NOTE_SECONDS = 1.0
-"""How often a run's progress is written."""
-
-
-class Run:
-    """A job's present run."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.is_due = self.is_noted = False
-        self.is_unproven = True  # what job_runs says is of another leader, or of a failure
-        self.done = self.failures = 0
-        self.not_before = self.noted_at = 0.0
 
 
 class Leader(Elected):
@@ -67,7 +51,7 @@ class Leader(Elected):
 
     async def lead(self, session: Session) -> None:
         """Turn after turn, until told to stop."""
-        runs = [Run(job) for job in self._jobs]
+        runs = [Run(job, self._clock) for job in self._jobs]
         await session.fetch("jobs_scheduled", [job.name for job in self._jobs], await told(session, self._clock))
         for run in runs:
             self._mark(run)
@@ -81,7 +65,7 @@ class Leader(Elected):
     async def _take_turns(self, session: Session, runs: Sequence[Run]) -> None:
         while not self.stopping.is_set():
             self._beat()
-            due = [run for run in runs if run.is_due and time.monotonic() >= run.not_before]
+            due = [run for run in runs if run.is_ready()]
             if not due:
                 await self._wait_for_work(session)
                 continue
@@ -105,54 +89,28 @@ class Leader(Elected):
             stopping.cancel()
 
     async def _turn(self, session: Session, run: Run) -> None:
-        """One turn of a job; where it fails that is noted, and it is tried again after a growing while."""
+        """One turn of a job. What it is refused is noted, and it is tried again after a growing pause."""
         if run.job.journals and await self._relay_is_behind(session):
             await self.wait(BACKLOG_SECONDS)
             return
-        error = None
         try:
             done = await run.job.turn(session)
         except FAILURES as failure:
-            done, error = None, str(failure) or type(failure).__name__
-            run.not_before = time.monotonic() + pause_seconds(run.failures)
-            run.failures += 1
+            error = str(failure) or type(failure).__name__
             metrics.JOB_FAILURES.labels(run.job.name).inc()
-            log.error("a job has failed", job=run.job.name, error=error, failures=run.failures)
+            log.error("a job has failed", job=run.job.name, error=error, failures=run.failures + 1)
+            await run.failed(session, error)
+            return
+        if done is None:
+            await run.ended(session)
+            return
         if done:
-            run.done += done
             self._journaled()
-        await self._note(session, run, is_over=done is None, error=error)
+        await run.went_on(session, done)
 
     async def _relay_is_behind(self, session: Session) -> bool:
         row = await session.row("journal_backlog")
         return bool(row["unpublished"] > UNPUBLISHED_ROWS_MAX)
-
-    async def _note(self, session: Session, run: Run, *, is_over: bool, error: str | None) -> None:
-        """Keep job_runs up to date, without a write a tick for jobs that found nothing to do."""
-        if run.done and not run.is_noted:
-            await session.fetch("job_started", run.job.name, await told(session, self._clock))
-            run.is_noted, run.noted_at = True, time.monotonic()
-        elif run.is_noted and time.monotonic() - run.noted_at > NOTE_SECONDS:
-            await session.fetch("job_progress", run.job.name, run.done)
-            run.noted_at = time.monotonic()
-        if not is_over:
-            return
-        run.is_due = error is not None
-        if error is None:
-            run.failures = 0
-        if run.is_noted or run.is_unproven or error is not None:
-            now = await told(session, self._clock)
-            if not run.is_noted:
-                await session.fetch("job_started", run.job.name, now)
-            wait = max(run.job.every_seconds, run.not_before - time.monotonic())
-            await session.fetch("job_finished", run.job.name, now, run.done, error, now + timedelta(seconds=wait))
-            run.is_unproven = error is not None
-        run.done, run.is_noted = 0, False
-
-
-def pause_seconds(failures: int) -> float:
-    """How long a job that has failed so often before is left alone."""
-    return FAILURE_SECONDS_MAX if failures > 10 else min(FAILURE_SECONDS * 2.0**failures, FAILURE_SECONDS_MAX)
 
 
 async def _first(*tasks: asyncio.Future[Any]) -> None:

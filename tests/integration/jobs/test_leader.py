@@ -18,8 +18,9 @@ from worker.errors import ConfigurationError, Hindered, Refused, Unavailable
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
 from worker.jobs.job import Job
-from worker.jobs.leader import FAILURE_SECONDS, FAILURE_SECONDS_MAX, UNPUBLISHED_ROWS_MAX, Leader, pause_seconds
+from worker.jobs.leader import UNPUBLISHED_ROWS_MAX, Leader
 from worker.jobs.rollout import Rollout
+from worker.jobs.run import FAILURE_SECONDS, FAILURE_SECONDS_MAX, pause_seconds
 from worker.observability.progress import Progress
 from worker.postgres.session import Database, DriverError, Session
 from worker.settings import Settings
