@@ -1,8 +1,8 @@
 """Answers to queries, sent after the batch that held them was committed, by an ordinary idempotent producer.
 
-They are neither journaled nor sent again: a client that misses an answer asks again. All is bounded, in number, bytes and
-seconds, and nobody waits for a topic that can't be written: queries that name a topic of their own go another way than
-the others, and are dropped where that topic is missing or has failed lately.
+They are neither journaled nor sent again: a client that misses an answer asks again. All is bounded, in number, bytes
+and seconds, and nobody waits for a topic that can't be written: queries that name a topic of their own go another way
+than the others, and are dropped where that topic is missing or has failed lately.
 """
 
 from __future__ import annotations
