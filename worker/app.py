@@ -133,6 +133,7 @@ class App:
             )
         if self._assignment.wanted:
             problems.append(f"{len(self._assignment.wanted)} partitions wait for their positions")
+        problems += sorted({trouble for lane in self.lanes if (trouble := lane.trouble()) is not None})
         return problems + self._backlog.problems(self.relay.trouble)
 
     async def run(self, stop: asyncio.Event, started: Callable[[], None]) -> None:

@@ -11,12 +11,28 @@ class ConfigurationError(WorkerError):
     """A setting, a topic or the database is not as it must be; the text says which and how to mend it."""
 
 
+class Denied(ConfigurationError):
+    """The server does not allow a statement, or lacks what it needs. The session goes on."""
+
+
 class Unavailable(WorkerError):
     """PostgreSQL or Kafka can't be reached or asks for another try; the work is retried with back-off."""
 
 
 class Hindered(Unavailable):
-    """The server can't do it now: a deadlock, a lock not obtained in time, a full disk. The session goes on."""
+    """The server answers that it can't do it, for whatever reason. The session goes on."""
+
+
+class Strained(Hindered):
+    """The server answers with an error that is mostly of its state: a deadlock, a lock not obtained in time, a full disk."""
+
+
+class Unclear(Hindered):
+    """The server answers with an error that may be of its state or of the data: only more tries can tell."""
+
+
+class Slow(Unavailable):
+    """A statement was not done within our own limit."""
 
 
 class ClockStepped(Hindered):

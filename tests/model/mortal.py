@@ -30,9 +30,9 @@ class Mortal(Session):
         return await super().fetch(name, *arguments)
 
     @contextlib.asynccontextmanager
-    async def transaction(self, *, is_snapshot: bool = False) -> AsyncIterator[None]:
+    async def transaction(self, *, is_snapshot: bool = False, is_kept: bool = True) -> AsyncIterator[None]:
         """… of which COMMIT, or its answer, may get lost."""
-        async with super().transaction(is_snapshot=is_snapshot):
+        async with super().transaction(is_snapshot=is_snapshot, is_kept=is_kept):
             yield
             if self._is_over():
                 await self._end()

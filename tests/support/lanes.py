@@ -19,6 +19,7 @@ class Controlled:
 
     def __init__(self) -> None:
         self.is_retrying = False
+        self.trouble: str | None = None
         self.applied: list[Batch] = []
         self.gate = asyncio.Event()
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
-
-import tenacity
 
 from schemas.commands import MembershipQuery
 from schemas.decode import Command, Refusal, refused, untimely
 from schemas.rejections import FieldError, RejectionCode
 from schemas.topics import may_be_replied_to
 from schemas.values import shown
-from worker.errors import CommitUnknown, Fenced, Outdated, Refused, Unavailable
+from worker.errors import CommitUnknown, Fenced, Outdated, Refused, WorkerError
 from worker.journal import rows as journal
 from worker.line import handlers, names
-from worker.line.batch import Batch, ReceivedCommand, Span, halves, sort
-from worker.line.rounds import rounds
+from worker.line.batch import Batch, ReceivedCommand, Span, bare, halves, parts, sort
+from worker.line.control import Control
+from worker.line.handlers import TooMuch
+from worker.line.rounds import decide
+from worker.line.trials import FAULTS, Failure, Trials, failures
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.postgres import locks
@@ -29,7 +32,8 @@ from worker.settings import Settings
 
 log = logger(__name__)
 
-RETRY_SECONDS_MAX = 5.0
+SEGMENTS_MAX = 50_000
+"""Segments in membership commands that one transaction adds or removes; a command has at most 1,000."""
 WAIT_SECONDS_MAX = 0.5
 """A batch that waited longer for locks is decided anew where a membership that it counted as active is over by now; so
 much longer with each try."""
@@ -68,80 +72,128 @@ class Applier:
     ) -> None:
         self._session, self._settings = session, settings
         self._clock, self._new_uuid = clock, new_uuid
+        self._control = Control(session, clock, self._context, new_uuid)
         self.is_retrying = False
-        """Whether the batch in hand is tried again because the database was not available."""
+        """Whether the batch in hand is tried again because the database did not take it."""
+        self.trouble: str | None = None
+        """What the database's state keeps from being applied, if that is known."""
 
     async def apply(self, batch: Batch) -> Outcome:
         """Apply all of the batch, however long the database is away.
 
         Raises Fenced where its partitions have moved on, or may have: their positions must be read again.
         """
+        outcome = Outcome()
         try:
-            return await self._apply(batch)
+            for part in parts(batch, SEGMENTS_MAX):
+                outcome.add(await self._apply(part, batch))
         finally:
-            self.is_retrying = False
+            self._note(is_retrying=False)
+        return outcome
 
-    async def _apply(self, batch: Batch) -> Outcome:
-        retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(Unavailable),
-            wait=tenacity.wait_exponential_jitter(multiplier=0.05, max=RETRY_SECONDS_MAX, jitter=0.05),
-            before_sleep=self._note_retry,
-        )
-        async for attempt in retrying:
-            with attempt:
-                try:
-                    wait_seconds_max = WAIT_SECONDS_MAX * attempt.retry_state.attempt_number
-                    return await self._apply_once(batch, wait_seconds_max)
-                except CommitUnknown as error:
-                    raise Fenced("nobody knows whether it was committed: the positions will tell") from error
-        raise AssertionError("unreachable: the retries have no end")
-
-    def _note_retry(self, state: tenacity.RetryCallState) -> None:
-        metrics.RETRIES.labels("apply").inc()
-        self.is_retrying = True
-        error = state.outcome.exception() if state.outcome else None
-        log.warning("the database is not available, trying again", error=str(error), attempt=state.attempt_number)
-
-    async def _apply_once(self, batch: Batch, wait_seconds_max: float) -> Outcome:
-        """Apply the batch in one transaction, or where its data is refused, in halves, in order."""
-        try:
-            return await self._transact(batch, None, wait_seconds_max)
-        except Refused as error:
-            if len(batch.records) > 1:
-                outcome = Outcome()
-                for half in halves(batch):
-                    outcome.add(await self._apply(half))
+    async def _apply(self, batch: Batch, whole: Batch) -> Outcome:
+        """Apply the batch in one transaction; in halves, in order, where one of its commands keeps it from that."""
+        trials = Trials(is_alone=len(batch.records) <= 1)
+        while True:
+            began = time.monotonic()
+            try:
+                outcome = await self._transact(batch, WAIT_SECONDS_MAX * (trials.made + 1))
+            except CommitUnknown as error:
+                raise _in_doubt() from error
+            except TooMuch:
+                return await self._apply_halves(batch, whole)
+            except FAULTS as error:
+                fault: WorkerError = error
+            else:
+                self._note(is_retrying=False)
                 return outcome
-            return await self._transact(batch, error, wait_seconds_max)
+            trials.count(fault, time.monotonic() - began)
+            blamed = await self._blame(batch, whole, trials, fault)
+            if blamed is not None:
+                return blamed
+            await self._pause(trials, fault)
 
-    async def _transact(self, batch: Batch, failure: Refused | None, wait_seconds_max: float) -> Outcome:
-        session, settings, outcome = self._session, self._settings, Outcome()
-        async with session.transaction():
-            now = await self._claim(batch.spans)
-            context = handlers.Context(
-                session, now, self._new_uuid, settings.users == "any", settings.rejection_record_bytes
-            )
+    async def _blame(self, batch: Batch, whole: Batch, trials: Trials, fault: WorkerError) -> Outcome | None:
+        """Deal with commands that are the cause themselves; None: all of the batch is to be tried again."""
+        if not batch.records or not trials.suffice(fault):
+            return None
+        is_alone = len(batch.records) == 1
+        if is_alone or not isinstance(fault, Refused):
+            is_well = await self._control.goes_through(batch, whole)
+            trials.compare(is_well=is_well)
+            if not is_well:
+                self._note(f"the database refuses harmless commands too, so none is rejected for it: {fault}")
+                return None
+        if not is_alone:
+            return await self._apply_halves(batch, whole)
+        return await self._fail(batch, fault) if trials.convict() else None
+
+    async def _apply_halves(self, batch: Batch, whole: Batch) -> Outcome:
+        outcome = Outcome()
+        for half in halves(batch):
+            outcome.add(await self._apply(half, whole))
+        return outcome
+
+    async def _fail(self, batch: Batch, fault: WorkerError) -> Outcome | None:
+        """Reject the one command, if need be without a word of its own; None where the database takes not even that."""
+        for failure in failures(fault):
+            try:
+                return await self._transact(batch, WAIT_SECONDS_MAX, failure)
+            except CommitUnknown as error:
+                raise _in_doubt() from error
+            except FAULTS as error:
+                self._note(f"the database takes not even a rejection: {error}")
+        return None
+
+    async def _pause(self, trials: Trials, fault: WorkerError) -> None:
+        """Wait before the next try, longer each time."""
+        metrics.RETRIES.labels("apply").inc()
+        self._note(self.trouble)
+        log.warning(self.trouble or "a batch was not applied, trying again", error=str(fault), attempt=trials.made)
+        await asyncio.sleep(trials.pause_seconds())
+
+    def _note(self, trouble: str | None = None, *, is_retrying: bool = True) -> None:
+        metrics.REFUSING.inc((trouble is not None) - (self.trouble is not None))
+        self.is_retrying, self.trouble = is_retrying, trouble
+
+    async def _transact(self, batch: Batch, wait_seconds_max: float, failure: Failure | None = None) -> Outcome:
+        outcome = Outcome()
+        async with self._session.transaction():
+            context = self._context(await self._claim(batch.spans))
             unreadable_ones, queries, commands = sort(batch.records)
             for unreadable in unreadable_ones:
-                context.reject(unreadable)
+                context.reject(unreadable if failure is None else bare(unreadable))
             outcome.queries = self._answerable(queries, context)
             if commands:
-                is_exclusive = any(handlers.HANDLERS[record.what.type].is_exclusive for record in commands)
-                context.now = await locks.structure(session, self._clock, is_exclusive=is_exclusive)
-                commands = await self._fresh(commands, context)
-            if failure is not None:
-                for record in commands:
-                    context.refuse(record, *_failed(failure))
-            else:
-                for turn in rounds(commands):
-                    for command_type, handler in handlers.HANDLERS.items():
-                        if command_type in turn:
-                            await handler.decide(context, turn[command_type])
+                await self._decide(commands, context, failure)
             await self._note_refusals(context)
             outcome.last_sequence = await self._append(context, timedelta(seconds=wait_seconds_max))
         outcome.counts = context.counts
         outcome.journaled = len(context.rows)
         return outcome
+
+    async def _decide(
+        self, commands: list[ReceivedCommand[Any]], context: handlers.Context, failure: Failure | None
+    ) -> None:
+        """Decide the commands that were never seen; with a failure, they are rejected for that."""
+        is_exclusive = any(handlers.HANDLERS[record.what.type].is_exclusive for record in commands)
+        context.now = await locks.structure(self._session, self._clock, is_exclusive=is_exclusive)
+        if failure is not None and failure.is_bare:
+            for record in commands:
+                context.reject(bare(record, failure.message))
+            return
+        commands = await self._fresh(commands, context)
+        if failure is None:
+            await decide(context, commands)
+            return
+        for record in commands:
+            context.refuse(record, RejectionCode.FAILED, failure.message)
+
+    def _context(self, now: datetime) -> handlers.Context:
+        settings = self._settings
+        return handlers.Context(
+            self._session, now, self._new_uuid, settings.users == "any", settings.rejection_record_bytes
+        )
 
     async def _append(self, context: handlers.Context, wait_max: timedelta) -> int | None:
         """Journal what was decided, unless it waited so long that it is no longer true; returns the last number."""
@@ -201,8 +253,8 @@ def _reused(command: Command) -> Refusal:
     return refused(command, RejectionCode.ID_REUSED, message, [FieldError("id", "must be another for each command")])
 
 
-def _failed(error: Refused) -> tuple[Literal[RejectionCode.FAILED], str]:
-    return RejectionCode.FAILED, f"The database refused this command: {error}"
+def _in_doubt() -> Fenced:
+    return Fenced("nobody knows whether it was committed: the positions will tell")
 
 
 def _not_to_reply_to(topic: str, patterns: Sequence[str]) -> tuple[str, list[FieldError]]:

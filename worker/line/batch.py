@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple
 
 from typing_extensions import TypeVar  # pydantic brings it; it has defaults
 
-from schemas.commands import MembershipQuery
+from schemas.commands import Change, MembershipQuery
 from schemas.decode import Command, DataT_co, Refusal
+from schemas.rejections import RejectionCode
 
 QUERY = "membership.query"
 """The one command that changes nothing: it is answered, not journaled."""
@@ -50,20 +51,55 @@ class Batch:
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:
-    """The batch cut in the middle, each half with its own spans, to be applied one after the other."""
-    middle = len(batch.records) // 2
-    first, second = batch.records[:middle], batch.records[middle:]
+    """The batch cut in the middle, to be applied one after the other."""
+    return cut(batch, len(batch.records) // 2)
+
+
+def cut(batch: Batch, count: int) -> tuple[Batch, Batch]:
+    """The batch's first records, so many, and the others, each with their own spans."""
+    first, second = batch.records[:count], batch.records[count:]
     cuts = {(record.topic, record.partition): record.offset + 1 for record in first}
     last = {(record.topic, record.partition) for record in second}
     spans_first, spans_second = [], []
     for span in batch.spans:
         place = (span.topic, span.partition)
-        cut = cuts.get(place, span.begin) if place in last else span.end
-        if cut > span.begin:
-            spans_first.append(span._replace(end=cut))
-        if cut < span.end:
-            spans_second.append(span._replace(begin=cut))
+        middle = cuts.get(place, span.begin) if place in last else span.end
+        if middle > span.begin:
+            spans_first.append(span._replace(end=middle))
+        if middle < span.end:
+            spans_second.append(span._replace(begin=middle))
     return Batch(first, tuple(spans_first)), Batch(second, tuple(spans_second))
+
+
+def parts(batch: Batch, segments_max: int) -> Iterator[Batch]:
+    """The batch in as few parts as have at most so many segments in membership commands, or one such command."""
+    count = segments = 0
+    for record in batch.records:
+        data = record.what.data if isinstance(record.what, Command) else None
+        added = len(data.add) + len(data.remove) if isinstance(data, Change) else 0
+        if segments + added > segments_max and count:
+            first, batch = cut(batch, count)
+            yield first
+            count = segments = 0
+        segments += added
+        count += 1
+    yield batch
+
+
+def bare(record: Received, failure: str | None = None) -> Received[Refusal]:
+    """The record without anything of its own but its place; as `failed`, unless it was refused before."""
+    refusal = record.what if isinstance(record.what, Refusal) else None
+    what = Refusal(
+        code=refusal.code if refusal else RejectionCode.FAILED,
+        message=failure or "The record can't be shown: the database does not take it.",
+        errors=[],
+        command_id=None,
+        command_source=None,
+        command_type=None,
+        correlationid=None,
+        traceparent=None,
+    )
+    return Received(record.topic, record.partition, record.offset, None, None, record.record_bytes, what)
 
 
 class Sorted(NamedTuple):

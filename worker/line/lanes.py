@@ -54,6 +54,10 @@ class Lane:
         """Whether the batch in hand is tried again because the database was not available."""
         return self._applier.is_retrying
 
+    def trouble(self) -> str | None:
+        """What keeps the database from taking the batch in hand, if that is known."""
+        return self._applier.trouble
+
     async def room(self) -> None:
         """Wait until `put` would not wait; returns at once where that is so already."""
         while not self.has_room():

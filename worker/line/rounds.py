@@ -7,10 +7,18 @@ from typing import Any
 
 from schemas.commands import CommandType
 from worker.line.batch import ReceivedCommand
-from worker.line.handlers import HANDLERS
+from worker.line.handlers import HANDLERS, Context
 
 Round = dict[CommandType, list[ReceivedCommand[Any]]]
 """Commands by their type, no two of them about the same segment, user or month."""
+
+
+async def decide(context: Context, records: Iterable[ReceivedCommand[Any]]) -> None:
+    """Decide all of the commands, in rounds, within the transaction that the context's session has open."""
+    for turn in rounds(records):
+        for command_type, handler in HANDLERS.items():
+            if command_type in turn:
+                await handler.decide(context, turn[command_type])
 
 
 def rounds(records: Iterable[ReceivedCommand[Any]]) -> list[Round]:

@@ -53,6 +53,10 @@ CLOCK_DIFFERENCE_SECONDS = Gauge(
 )
 FENCED = Counter("segmentation_fenced_total", "Batches dropped because another worker owns their partitions")
 RETRIES = Counter("segmentation_retries_total", "Tries repeated because a service was not available", ["part"])
+REFUSING = Gauge(
+    "segmentation_apply_refusing",
+    "Lanes whose batch the database does not take because of its own state, as it refuses harmless commands too",
+)
 REBALANCES = Counter("segmentation_rebalances_total", "Assignments of partitions that this worker was given")
 ROLLOUT_MEMBERSHIPS = Counter(
     "segmentation_rollout_memberships_total", "Memberships begun or ended by a rollout", ["change"]

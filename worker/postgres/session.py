@@ -10,7 +10,16 @@ import asyncpg
 from asyncpg import Record
 from asyncpg.pgproto import pgproto
 
-from worker.errors import CommitUnknown, ConfigurationError, Hindered, Refused, Unavailable
+from worker.errors import (
+    CommitUnknown,
+    Denied,
+    Refused,
+    Slow,
+    Strained,
+    Unavailable,
+    Unclear,
+    WorkerError,
+)
 from worker.postgres.connect import Connection, Connector, is_unkept, unkept
 from worker.postgres.statements import statement
 from worker.postgres.trust import Trust
@@ -23,7 +32,7 @@ DriverError = asyncpg.PostgresError
 FastUUID = pgproto.UUID
 """A uuid.UUID that is built in C, several times faster."""
 CLOSE_SECONDS_MAX = 2.0
-_HINDERED = (
+_STRAINED = (
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
     asyncpg.InsufficientResourcesError,
@@ -36,12 +45,11 @@ _PASSING = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidTransactionStateError,
     OSError,
-    TimeoutError,
 )
 _DATA = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
-    asyncpg.RaiseError,
+    asyncpg.PLPGSQLError,
     asyncpg.ProgramLimitExceededError,
 )
 _SETUP = (
@@ -49,9 +57,19 @@ _SETUP = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
     asyncpg.UndefinedTableError,
-    asyncpg.DuplicatePreparedStatementError,
-    asyncpg.InvalidSQLStatementNameError,
 )
+_KINDS: tuple[tuple[Any, type[WorkerError], bool], ...] = (
+    (_STRAINED, Strained, False),
+    (TimeoutError, Slow, True),
+    (_PASSING, Unavailable, True),
+    (_DATA, Refused, False),
+    (_SETUP, Denied, False),
+    (asyncpg.PostgresError, Unclear, False),
+    (ValueError, Refused, False),  # the driver can't put the data into the protocol's form
+    # what the server says to an idle session, such as its end, can confuse the driver's next statement
+    ((asyncpg.InternalClientError, asyncpg.InterfaceError), Unavailable, True),
+)
+"""What errors are, by the first that fits, and whether the session is over. What no list names is unclear."""
 
 
 class Database:
@@ -147,10 +165,10 @@ class Session:
         return int(status.removeprefix("COPY "))
 
     @contextlib.asynccontextmanager
-    async def transaction(self, *, is_snapshot: bool = False) -> AsyncIterator[None]:
+    async def transaction(self, *, is_snapshot: bool = False, is_kept: bool = True) -> AsyncIterator[None]:
         """One transaction; raises CommitUnknown where the connection broke in COMMIT, so nobody knows the outcome.
 
-        With `is_snapshot` it only reads, and all its statements see the same state.
+        With `is_snapshot` it only reads, and its statements see the same state; without `is_kept` it leaves nothing.
         """
         connection = await self._live()
         transaction = connection.transaction(isolation="repeatable_read" if is_snapshot else None, readonly=is_snapshot)
@@ -164,6 +182,9 @@ class Session:
             raise
         finally:
             self._in_transaction = False
+        if not is_kept:
+            await self._rollback(transaction)
+            return
         try:
             with self._translated():
                 await transaction.commit()
@@ -205,30 +226,25 @@ class Session:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except _HINDERED as error:
-            raise Hindered(f"PostgreSQL at {self._address}: {str(error) or type(error).__name__}") from error
-        except _PASSING as error:
-            self.drop()
-            raise Unavailable(f"PostgreSQL at {self._address}: {str(error) or type(error).__name__}") from error
-        except _DATA as error:
-            raise Refused(str(error)) from error
-        except _SETUP as error:
-            raise ConfigurationError(_sentence(error, self._address)) from error
-        except asyncpg.InternalClientError as error:
-            # what the server says to an idle session, such as its end, can confuse the driver's next statement
-            self.drop()
-            raise Unavailable(f"PostgreSQL at {self._address}: {error}") from error
-        except asyncpg.InterfaceError as error:
-            if self._connection is not None and not self._connection.is_closed():
+        except (asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError, OSError) as error:
+            if is_unkept(error):
+                raise Denied(unkept(self._address)) from error
+            if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError) and self._is_open():
                 raise
-            self.drop()
-            raise Unavailable(f"PostgreSQL at {self._address}: {error}") from error
+            kind, is_over = next((kind, is_over) for types, kind, is_over in _KINDS if isinstance(error, types))
+            if is_over:
+                self.drop()
+            if kind is Refused:
+                raise Refused(str(error)) from error
+            raise kind(f"PostgreSQL at {self._address}: {_sentence(error)}") from error
+
+    def _is_open(self) -> bool:
+        return self._connection is not None and not self._connection.is_closed()
 
 
-def _sentence(error: asyncpg.PostgresError, address: str) -> str:
-    if is_unkept(error):
-        return unkept(address)
-    hint = ""
+def _sentence(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "a statement took longer than its limit"
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        hint = "; deploy/roles.sql grants what a worker needs, and `segmentation doctor` names what is missing"
-    return f"PostgreSQL at {address}: {error}{hint}"
+        return f"{error}; deploy/roles.sql grants what a worker needs, and `segmentation doctor` names what is missing"
+    return str(error) or type(error).__name__

@@ -1,4 +1,7 @@
-"""What PostgreSQL itself may say to a command: some of it is weather and is tried again, some is the data's own."""
+"""What PostgreSQL itself may say to a command: some of it passes and is tried again, some is the data's own.
+
+What lasts is tested in test_blame.py.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +29,6 @@ PASSING = {
     "53300": "too_many_connections",
     "25006": "read_only_sql_transaction",
     "58030": "io_error",
-}
-LASTING = {
-    "22001": "string_data_right_truncation",
-    "22021": "character_not_in_repertoire",
-    "22P02": "invalid_text_representation",
-    "23505": "unique_violation",
-    "23514": "check_violation",
-    "54000": "program_limit_exceeded",
-    "P0001": "raise_exception",
 }
 TRIGGER = """
 create sequence tries;
@@ -68,24 +62,6 @@ async def test_what_passes_is_tried_again(settings: Settings, topics: list[str],
         async with working(settings):
             await _hold_all_applied(outside, sent)
     assert await rows(settings, "select last_value >= 3 as tried from tries") == [{"tried": True}]
-
-
-@pytest.mark.parametrize("code", LASTING, ids=LASTING.get)
-async def test_what_lasts_is_the_commands_own(settings: Settings, topics: list[str], code: str) -> None:
-    await _obstruct(settings, f"raise exception using errcode = '{code}', message = 'never'", times=1_000)
-    async with line(settings) as outside:
-        sent = await _send(outside)
-        async with working(settings):
-            for user, command in sent:
-                one = await outside.outcome(command)
-                if user == "cursed":
-                    assert (one.type, one.data["code"]) == ("command.rejected", "failed")
-                    assert one.data["message"] == "The database refused this command: never"
-                    assert (one.data["command_id"], one.data["errors"]) == (command, [])
-                else:
-                    assert one.data["user_id"] == user
-    known = await rows(settings, "select user_id from users order by 1")
-    assert [row["user_id"] for row in known] == sorted(user for user, _ in sent if user != "cursed")
 
 
 async def test_one_that_failed_is_a_duplicate_afterwards(settings: Settings, topics: list[str]) -> None:

@@ -73,13 +73,13 @@ async def test_a_database_that_is_away_is_tried_again(monkeypatch: pytest.Monkey
     tries: list[Batch] = []
     batch = Batch((), (Span("t", 0, 1, 2, 3),))
 
-    async def apply_once(_: Applier, tried: Batch, wait_seconds_max: float) -> Outcome:
+    async def transact(_: Applier, tried: Batch, wait_seconds_max: float) -> Outcome:
         tries.append(tried)
         if len(tries) < 3:
             raise Unavailable("away")
         return Outcome(journaled=9)
 
-    monkeypatch.setattr(Applier, "_apply_once", apply_once)
+    monkeypatch.setattr(Applier, "_transact", transact)
     applier = Applier(_session(), Settings.model_construct(), clock=lambda: NOW, new_uuid=uuid4)
     assert (await applier.apply(batch)).journaled == 9
     assert tries == [batch] * 3

@@ -15,13 +15,13 @@ from schemas.commands import (
     UserForget,
     UserRegister,
 )
-from worker.line.handlers.context import Context, Handler
+from worker.line.handlers.context import Context, Handler, TooMuch
 from worker.line.handlers.memberships import change_memberships
 from worker.line.handlers.reports import request_reports
 from worker.line.handlers.segments import create_segments, delete_segments, update_segments
 from worker.line.handlers.users import forget_users, register_users
 
-__all__ = ["HANDLERS", "Context", "Handler"]
+__all__ = ["HANDLERS", "Context", "Handler", "TooMuch"]
 
 _segment, _user = attrgetter("segment"), attrgetter("user_id")
 

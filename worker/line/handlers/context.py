@@ -10,12 +10,17 @@ from uuid import UUID
 
 from schemas.decode import Refusal, refused
 from schemas.rejections import FieldError, RejectionCode
+from worker.errors import WorkerError
 from worker.journal import rows as journal
 from worker.line.batch import QUERY, Received, ReceivedCommand
 from worker.line.names import command_name
 from worker.postgres.session import Session
 
 DataT = TypeVar("DataT")
+
+
+class TooMuch(WorkerError):
+    """These commands together are more than one transaction should do; some of them are not."""
 
 
 @dataclass(slots=True)

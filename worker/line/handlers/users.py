@@ -8,7 +8,10 @@ from schemas.commands import UserForget, UserRegister
 from schemas.rejections import RejectionCode
 from worker.journal import rows as journal
 from worker.line.batch import ReceivedCommand
-from worker.line.handlers.context import Context, unknown_user
+from worker.line.handlers.context import Context, TooMuch, unknown_user
+
+PAIRS_MAX = 200_000
+"""Users that one transaction registers, times the percents that each of them may fall into."""
 
 
 async def register_users(context: Context, records: list[ReceivedCommand[UserRegister]]) -> None:
@@ -23,6 +26,10 @@ async def register_users(context: Context, records: list[ReceivedCommand[UserReg
 
 async def register(context: Context, users: Sequence[str]) -> dict[str, list[int]]:
     """Make users known; returns the segments that each new one enters, as their percents say."""
+    if len(users) > 1:
+        percents = (await context.session.row("percents_count"))["percents"]
+        if len(users) * percents > PAIRS_MAX:
+            raise TooMuch(f"{len(users):,} users and {percents:,} percents")
     rows = await context.session.fetch("users_register", users, context.now)
     return {row["user_id"]: row["entered"] for row in rows}
 
