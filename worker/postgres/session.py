@@ -31,7 +31,7 @@ DriverError = asyncpg.PostgresError
 """Whatever the server may answer, beside what sessions translate."""
 FastUUID = pgproto.UUID
 """A uuid.UUID that is built in C, several times faster."""
-CLOSE_SECONDS_MAX = 2.0
+CLOSE_SECONDS_MAX = CANCEL_SECONDS_MAX = 2.0
 _STRAINED = (
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
@@ -60,7 +60,7 @@ _SETUP = (
 )
 _KINDS: tuple[tuple[Any, type[WorkerError], bool], ...] = (
     (_STRAINED, Strained, False),
-    (TimeoutError, Slow, True),
+    (TimeoutError, Slow, False),
     (_PASSING, Unavailable, True),
     (_DATA, Refused, False),
     (_SETUP, Denied, False),
@@ -125,8 +125,12 @@ class Session:
     async def fetch(self, name: str, *arguments: Any) -> list[Record]:
         """Run `sql/<name>.sql`; its first line says what comes back."""
         connection = await self._live()
-        with self._translated():
-            return await connection.fetch(statement(name), *arguments)
+        try:
+            with self._translated():
+                return await connection.fetch(statement(name), *arguments)
+        except Slow:
+            await self._cancel(connection)
+            raise
 
     async def row(self, name: str, *arguments: Any) -> Record:
         """The one row that `sql/<name>.sql` returns."""
@@ -172,8 +176,12 @@ class Session:
         """
         connection = await self._live()
         transaction = connection.transaction(isolation="repeatable_read" if is_snapshot else None, readonly=is_snapshot)
-        with self._translated():
-            await transaction.start()
+        try:
+            with self._translated():
+                await transaction.start()
+        except Slow:
+            self.drop()
+            raise
         self._in_transaction = True
         try:
             yield
@@ -215,6 +223,12 @@ class Session:
         await self.open()
         assert self._connection is not None  # open() raises otherwise
         return self._connection
+
+    async def _cancel(self, connection: Connection) -> None:
+        """Have the server end a statement that takes too long before the session goes: it would keep its locks."""
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await connection.fetch(statement("session_ping"), timeout=CANCEL_SECONDS_MAX)
+        self.drop()
 
     async def _rollback(self, transaction: asyncpg.transaction.Transaction) -> None:
         try:

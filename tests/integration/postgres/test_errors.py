@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.events import rows
 from tests.support.line import Line, line, working
-from worker.errors import Unavailable
+from worker.errors import Slow, Unavailable
 from worker.postgres.session import Database
 from worker.settings import Settings
 
@@ -115,6 +115,21 @@ async def test_a_session_that_ends_between_statements_leaves_nothing(settings: S
     await session.fetch("users_register", ["c"], now)
     assert await rows(settings, "select user_id from users") == [{"user_id": "c"}]
     await session.close()
+
+
+async def test_a_statement_that_takes_too_long_does_not_go_on(settings: Settings) -> None:
+    """The server has ended it, and let go of its locks, before anybody tries again."""
+    session = Database(settings).session("slow", statement_seconds_max=0.2)
+    await _obstruct(settings, "perform pg_sleep(60)")
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    with pytest.raises(Slow):
+        async with session.transaction():
+            await session.fetch("users_register", ["cursed"], datetime.now(UTC))
+    active = "select count(*) from pg_stat_activity where application_name like '%slow' and state <> 'idle'"
+    assert await connection.fetchval(active) == 0
+    await session.row("journal_head")
+    await session.close()
+    await connection.close()
 
 
 async def _send(outside: Line) -> list[tuple[str, str]]:

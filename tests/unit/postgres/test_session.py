@@ -42,7 +42,7 @@ SAID = [
     (asyncpg.ReadOnlySQLTransactionError("a replica"), Unavailable, True),
     (asyncpg.IdleInTransactionSessionTimeoutError("asleep"), Unavailable, True),
     (ConnectionRefusedError("refused"), Unavailable, True),
-    (TimeoutError(), Slow, True),
+    (TimeoutError(), Slow, False),
     (asyncpg.DeadlockDetectedError("deadlock"), Strained, False),
     (asyncpg.SerializationError("once more"), Strained, False),
     (asyncpg.LockNotAvailableError("locked"), Strained, False),
