@@ -24,7 +24,7 @@ class Hindered(Unavailable):
 
 
 class Strained(Hindered):
-    """The server answers with an error that is mostly of its state: a deadlock, a lock not obtained in time, a full disk."""
+    """An error that is mostly of the server's state: a deadlock, a lock not obtained in time, a full disk."""
 
 
 class Unclear(Hindered):
