@@ -20,6 +20,8 @@ from worker import app, reset
 from worker.errors import ConfigurationError, RelayHalted
 from worker.kafka import clients as kafka
 from worker.kafka import topics as kafka_topics
+from worker.postgres import locks
+from worker.postgres.session import Database
 from worker.settings import Settings
 
 COMMANDS = Topic.MEMBERSHIP_COMMANDS
@@ -93,6 +95,29 @@ async def test_the_database_was_restored(settings: Settings, topics: list[str]) 
             assert [one.event["sequence"] for one in outside.said] == ["1", "2"]
     finally:
         await connection.close()
+
+
+async def test_the_database_was_restored_while_commands_wait(settings: Settings, topics: list[str]) -> None:
+    """They are applied before any worker is the relay again: the journal is then longer than what Kafka holds."""
+    holder = Database(settings).session("holder")
+    async with _connected(settings) as connection, line(settings) as outside:
+        async with working(settings):
+            await _register(outside, "first", 0)
+        await connection.execute("update journal_head set sequence = 0; delete from journal")
+        await connection.execute("update relay set published_sequence = 0")
+        for number in range(3):
+            await outside.send("user.register", {"user_id": f"waiting{number}"}, partition=0)
+        while not await locks.lead(holder, locks.Role.RELAY):
+            await asyncio.sleep(0.05)
+        running = asyncio.create_task(app.run(settings))
+        async with asyncio.timeout(SECONDS_MAX):
+            while await connection.fetchval("select sequence from journal_head") < 3:
+                await asyncio.wait({running}, timeout=0.05)
+                assert not running.done()
+            await holder.close()
+            with pytest.raises(RelayHalted, match="row 1 is not the one"):
+                await running
+        assert len(outside.said) == 1
 
 
 @pytest.mark.parametrize(
