@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from tests.tidy.sources import PACKAGES, ROOT, files, name
@@ -44,3 +45,13 @@ def _prose(text: str) -> Iterator[tuple[int, str]]:
         in_code ^= line.lstrip().startswith("```")
         if not in_code and not line.startswith("|"):
             yield number, line
+
+
+def test_the_changelog_says_a_thing_once() -> None:
+    """Within a version each kind of change has one section, and no item stands twice."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    for version in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        sections = re.findall(r"^### (\w+)", version, re.MULTILINE)
+        items = [" ".join(item.split()) for item in re.split(r"^- |^### .*", version, flags=re.MULTILINE)[1:]]
+        assert [section for section, count in Counter(sections).items() if count > 1] == []
+        assert [item for item, count in Counter(filter(None, items)).items() if count > 1] == []
