@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 
@@ -36,6 +37,39 @@ def test_the_table_of_rooms_is_the_contract() -> None:
     level = {room: number for number, floor in enumerate(drawn) for room in floor}
     levels = [level[room] for row in rows for room in row]
     assert levels == sorted(levels)
+
+
+def test_the_picture_of_rooms_is_the_code() -> None:
+    """Whatever a room imports, it reaches by the arrows, and nothing else."""
+    drawn: dict[str, set[str]] = {}
+    for begins, ends in re.findall(r"^    ([\w &]+) --> ([\w &]+)$", text_of_the_picture(), re.MULTILINE):
+        for room in begins.split(" & "):
+            drawn.setdefault(room, set()).update(ends.split(" & "))
+    imported = imports()
+    assert {room: reached(drawn, room) for room in imported} == {room: reached(imported, room) for room in imported}
+
+
+def text_of_the_picture() -> str:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    return text.partition("flowchart TB\n")[2].partition("```")[0]
+
+
+def imports() -> dict[str, set[str]]:
+    """What each room imports: other rooms, and `schemas`."""
+    found: dict[str, set[str]] = {room: set() for room in set.union(*floors()) - {"__main__"}}
+    for path in WORKER.rglob("*.py"):
+        room = path.relative_to(WORKER).parts[0].removesuffix(".py")
+        for node in ast.walk(tree(path)) if room in found else ():
+            if isinstance(node, ast.ImportFrom) and node.module:
+                package, _, rest = node.module.partition(".")
+                names = {rest.partition(".")[0]} if rest else {alias.name for alias in node.names}
+                found[room] |= {"schemas"} if package == "schemas" else names if package == "worker" else set()
+    return {room: others - {room} for room, others in found.items()}
+
+
+def reached(arrows: dict[str, set[str]], room: str) -> set[str]:
+    """All that can be reached from the room; the house has no circle."""
+    return set().union(*({other} | reached(arrows, other) for other in arrows.get(room, ())))
 
 
 def test_a_room_says_in_a_sentence_what_it_is() -> None:
