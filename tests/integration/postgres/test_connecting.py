@@ -175,7 +175,7 @@ async def test_a_pooler_that_keeps_sessions(services: Provided, settings: Settin
         pooled = make_settings(settings.kafka_bootstrap_servers, _through(settings, port))
         await migrations.check(pooled)
         sessions = [Database(pooled).session(f"test {number}") for number in range(3)]
-        leads = [(await session.row("election_try", 1, 1))["leads"] for session in sessions]
+        leads = [(await session.row("election_try", 1))["leads"] for session in sessions]
         assert leads == [True, False, False]
         await asyncio.gather(*(session.close() for session in sessions))
 
