@@ -17,6 +17,7 @@ class RejectionCode(StrEnum):
     SEGMENT_EXISTS = "segment_exists"
     USER_NOT_FOUND = "user_not_found"
     ID_REUSED = "id_reused"
+    TOO_MANY_SEGMENTS = "too_many_segments"
     FAILED = "failed"
 
 
@@ -36,6 +37,8 @@ MEANINGS: dict[RejectionCode, str] = {
     RejectionCode.USER_NOT_FOUND: "there is no such user, and `SEGMENTATION_USERS` is `registered`",
     RejectionCode.ID_REUSED: "another command, of another type or with other data, has used this `source` and `id` "
     "within `SEGMENTATION_DEDUPLICATION_WINDOW`; said once",
+    RejectionCode.TOO_MANY_SEGMENTS: "the user would be in more segments, or more segments would have a percent, than "
+    "`SEGMENTATION_SEGMENTS_OF_USER_MAX`",
     RejectionCode.FAILED: "applying this one command failed in the database for a reason of its own"
     "; the rest of its batch went through",
 }

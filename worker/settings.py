@@ -125,6 +125,12 @@ class Settings(BaseSettings):
     apply_connections: int = Field(2, ge=1, le=32, description="database connections that apply batches side by side")
     batch_commands_max: int = Field(2_000, ge=1, le=20_000, description="commands in one transaction")
     batch_wait_ms_max: int = Field(200, ge=1, le=5_000, description="longest wait of one poll, ms")
+    segments_of_user_max: int = Field(
+        5_000,
+        ge=1,
+        le=20_000,
+        description="segments that commands may put one user in, and segments that may have a percent",
+    )
     reply_topics: str | None = Field(
         None,
         description="topics that a query's `replyto` may name: patterns with `*`, several separated by commas; none: "

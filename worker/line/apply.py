@@ -192,7 +192,12 @@ class Applier:
     def _context(self, now: datetime) -> handlers.Context:
         settings = self._settings
         return handlers.Context(
-            self._session, now, self._new_uuid, settings.users == "any", settings.rejection_record_bytes
+            self._session,
+            now,
+            self._new_uuid,
+            register_unknown_users=settings.users == "any",
+            record_bytes_kept=settings.rejection_record_bytes,
+            segments_of_user_max=settings.segments_of_user_max,
         )
 
     async def _append(self, context: handlers.Context, wait_max: timedelta) -> int | None:

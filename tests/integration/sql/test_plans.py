@@ -88,6 +88,8 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "inbox_read": ([UUID(int=number) for number in range(100)],),
     "inbox_refuse": ([UUID(int=number) for number in range(100)], "user_not_found"),
     "memberships_change": change(100),
+    "memberships_over": (users(100), ["s1"] * 100, list(range(100)), [True] * 100, 1),
+    "segments_last": (),
     "memberships_of_users": (users(100), NOW, 40_001),
     "why": ("u5", "s1"),
     "journal_reach": ("u5",),

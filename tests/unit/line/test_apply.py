@@ -53,7 +53,9 @@ def test_another_command_under_a_taken_name_has_its_own() -> None:
 def test_an_answer_goes_to_no_topic_of_ours() -> None:
     settings = Settings.model_construct(topic_prefix="t", users="registered", reply_topics="t2.*")
     applier = Applier(_session(), settings, clock=lambda: NOW, new_uuid=uuid4)
-    context = Context(_session(), NOW, uuid4, register_unknown_users=False, record_bytes_kept=4_096)
+    context = Context(
+        _session(), NOW, uuid4, register_unknown_users=False, record_bytes_kept=4_096, segments_of_user_max=5_000
+    )
     query = received("membership.query", {"user_id": "u"}, replyto="t2.answers")
     harmful = received("membership.query", {"user_id": "u"}, replyto=topic_name("t", Topic.MEMBERSHIP_COMMANDS))
     assert applier._answerable([query, harmful], context) == [query]

@@ -32,6 +32,7 @@ class Context:
     new_uuid: Callable[[], UUID]
     register_unknown_users: bool
     record_bytes_kept: int
+    segments_of_user_max: int
     rows: list[journal.Row] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     refused: dict[str, list[bytes]] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from schemas.rejections import FieldError, RejectionCode
 from worker.journal import rows as journal
 from worker.line.batch import ReceivedCommand
 from worker.line.handlers.context import Context, unknown_user
+from worker.line.handlers.limits import within_memberships
 from worker.line.handlers.users import register
 
 
@@ -39,6 +40,9 @@ UNKNOWN_USER, UNKNOWN_SEGMENT = "?", "!"
 
 async def change_memberships(context: Context, records: list[ReceivedCommand[Change]]) -> None:
     """Add and remove, all of a command or nothing."""
+    records = await within_memberships(context, records)
+    if not records:
+        return
     users: list[str] = []
     segments: list[str] = []
     commands: list[int] = []

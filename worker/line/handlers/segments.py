@@ -11,11 +11,13 @@ from schemas.rejections import FieldError, RejectionCode
 from worker.journal import rows as journal
 from worker.line.batch import ReceivedCommand
 from worker.line.handlers.context import Context
+from worker.line.handlers.limits import within_percents
 from worker.postgres.session import Record
 
 
 async def create_segments(context: Context, records: list[ReceivedCommand[SegmentCreate]]) -> None:
     """Make segments; a percent begins its rollout."""
+    records = await within_percents(context, records)
     data = [record.what.data for record in records]
     rows = await context.session.fetch(
         "segments_create",
@@ -34,6 +36,7 @@ async def create_segments(context: Context, records: list[ReceivedCommand[Segmen
 
 async def update_segments(context: Context, records: list[ReceivedCommand[SegmentUpdate]]) -> None:
     """Change segments; a new percent begins its rollout anew."""
+    records = await within_percents(context, records)
     data = [record.what.data for record in records]
     rows = await context.session.fetch(
         "segments_update",
