@@ -20,6 +20,8 @@ from worker.postgres.target import Host, target
 
 Connection: TypeAlias = "asyncpg.Connection[Record]"
 
+TRANSACTION_IDLE_SECONDS = 2
+"""So long a healthy worker's event loop hardly ever takes from one statement of a transaction to the next."""
 SESSION_SETTINGS = {
     # planned anew each time, for the real number of rows: batches of 1 and of 2,000 want different plans, and a plan
     # made while the tables were empty must not live on
@@ -41,8 +43,9 @@ SESSION_SETTINGS = {
     "statement_timeout": "0",
     "transaction_timeout": "0",
     "idle_session_timeout": "0",
-    # a process that is frozen, or cut off from the network, must not hold its locks for long
-    "idle_in_transaction_session_timeout": "10s",
+    # a process that is frozen, or cut off from the network, must not hold its locks for long; a session to which this
+    # happens is given more (`Session.transaction`)
+    "idle_in_transaction_session_timeout": f"{TRANSACTION_IDLE_SECONDS}s",
     "lock_timeout": "20s",
 }
 ENCODING = "UTF8"

@@ -20,7 +20,7 @@ from worker.errors import (
     Unclear,
     WorkerError,
 )
-from worker.postgres.connect import Connection, Connector, is_unkept, unkept
+from worker.postgres.connect import TRANSACTION_IDLE_SECONDS, Connection, Connector, is_unkept, unkept
 from worker.postgres.statements import statement
 from worker.postgres.trust import Trust
 from worker.settings import Settings
@@ -32,6 +32,7 @@ DriverError = asyncpg.PostgresError
 FastUUID = pgproto.UUID
 """A uuid.UUID that is built in C, several times faster."""
 CLOSE_SECONDS_MAX = CANCEL_SECONDS_MAX = 2.0
+TRANSACTION_IDLE_SECONDS_MAX = 10
 _STRAINED = (
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
@@ -104,6 +105,7 @@ class Session:
         self._statement_seconds_max, self._beat = statement_seconds_max, beat
         self._connection: Connection | None = None
         self._pinned = self._in_transaction = False
+        self._idle_seconds = TRANSACTION_IDLE_SECONDS
         self.trust = trust
 
     async def pin(self, idle_seconds_max: int) -> None:
@@ -121,6 +123,8 @@ class Session:
             raise Unavailable(f"PostgreSQL at {self._address}: the session has ended in a transaction")
         self.drop()
         self._connection = await self._connector.connect(self._name, self._statement_seconds_max)
+        if self._idle_seconds > TRANSACTION_IDLE_SECONDS:
+            await self.fetch("session_transaction_idle_timeout", f"{self._idle_seconds}s")
 
     async def fetch(self, name: str, *arguments: Any) -> list[Record]:
         """Run `sql/<name>.sql`; its first line says what comes back."""
@@ -186,6 +190,9 @@ class Session:
         try:
             yield
         except BaseException:
+            if connection.is_closed():
+                # perhaps it was silent for too long, as a busy event loop is: it gets more time, until it commits
+                self._idle_seconds = min(2 * self._idle_seconds, TRANSACTION_IDLE_SECONDS_MAX)
             await self._rollback(transaction)
             raise
         finally:
@@ -196,6 +203,7 @@ class Session:
         try:
             with self._translated():
                 await transaction.commit()
+            self._idle_seconds = TRANSACTION_IDLE_SECONDS
         except Unavailable as error:
             self.drop()
             if not is_snapshot:  # what only reads has read it all

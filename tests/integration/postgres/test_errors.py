@@ -15,6 +15,7 @@ import pytest
 from tests.support.events import rows
 from tests.support.line import Line, line, working
 from worker.errors import Slow, Unavailable
+from worker.postgres.connect import SESSION_SETTINGS
 from worker.postgres.session import Database
 from worker.settings import Settings
 
@@ -143,6 +144,28 @@ async def _hold_all_applied(outside: Line, sent: list[tuple[str, str]]) -> None:
     assert [one.data["user_id"] for one in outcomes] == [user for user, _ in sent]
     assert [int(one.event["sequence"]) for one in outcomes] == list(range(1, len(sent) + 1))
     assert len(await outside.settled()) == len(sent)
+
+
+async def test_a_session_that_was_silent_for_too_long_is_given_more_time(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or an event loop that is always as busy would never get a batch through."""
+    monkeypatch.setitem(SESSION_SETTINGS, "idle_in_transaction_session_timeout", "50ms")
+    session = Database(settings).session("busy")
+    with pytest.raises(Unavailable):
+        async with session.transaction():
+            connection = await session._live()
+            async with asyncio.timeout(30):
+                while not connection.is_closed():
+                    await asyncio.sleep(0.01)
+            await session.row("journal_head")
+    for patience in ("4s", "4s"):
+        async with session.transaction():
+            connection = await session._live()
+            assert await connection.fetchval("show idle_in_transaction_session_timeout") == patience
+    session.drop()
+    assert await (await session._live()).fetchval("show idle_in_transaction_session_timeout") == "50ms"
+    await session.close()
 
 
 async def test_a_session_that_ends_before_it_is_pinned_is_not_replaced(settings: Settings) -> None:
