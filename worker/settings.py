@@ -88,6 +88,11 @@ class Settings(BaseSettings):
     )
     group_id: str = Field("segmentation", min_length=1, description="Kafka consumer group that the workers share")
     event_source: str = Field("/segmentation", min_length=1, max_length=255, description="the events' `source`")
+    event_partitioner: Literal["crc32", "murmur2"] = Field(
+        "crc32",
+        description="which partition an event's key goes to: `murmur2` as with Java's clients and Kafka Streams, "
+        "`crc32` as librdkafka does by default; see docs/operations.md before changing it",
+    )
     users: Literal["registered", "any"] = Field(
         "registered", description="whether membership commands for unknown users are refused, or register them"
     )

@@ -9,7 +9,7 @@ from rich.text import Text
 from worker import app, deployment
 from worker.cli.console import out, plain
 from worker.errors import WorkerError
-from worker.kafka import topics
+from worker.kafka import keys, topics
 from worker.postgres import migrations, needs
 from worker.postgres.clock import difference_seconds, difference_text
 from worker.postgres.session import Database
@@ -17,6 +17,8 @@ from worker.reports.storage import Finding
 from worker.reports.storages import storage_of
 from worker.settings import Settings, load
 
+KEYS_NAMED_MAX = 3
+KEY_CHARACTERS_MAX = 60
 Check = Callable[[Settings], Awaitable[Sequence[Finding]]]
 
 
@@ -32,6 +34,7 @@ async def doctor() -> bool:
         for finding in findings:
             is_well = is_well and finding.is_good
             mark = ("✓ ", "green") if finding.is_good else ("✗ ", "bold red")
+            mark = ("! ", "bold yellow") if finding.is_warning else mark
             out.print(Text.assemble(mark, (f"{finding.what}  ", "bold"), plain(finding.message)))
     return is_well
 
@@ -79,6 +82,27 @@ async def _topics(settings: Settings) -> list[Finding]:
     return [Finding("topics", True, f"all are there, as they must be, at {settings.kafka_bootstrap_servers}")]
 
 
+async def _keys(settings: Settings) -> list[Finding]:
+    """Order holds within a partition: producers with different partitioners lose that of a user."""
+    findings = []
+    for spread in await keys.spreads(settings):
+        read = f"of {spread.keys:,} keys in the newest {spread.records:,} records of {spread.topic}"
+        if not spread.scattered:
+            findings.append(Finding("keys", True, f"{read} none comes on two partitions"))
+            continue
+        named = ", ".join(
+            key.decode(errors="replace")[:KEY_CHARACTERS_MAX] for key in spread.scattered[:KEYS_NAMED_MAX]
+        )
+        message = (
+            f"{read} {len(spread.scattered):,} come on two partitions or more, such as {named}: the order of what is "
+            "sent about each of them is lost. Producers need the same partitioner, murmur2 as Java's clients and "
+            "`segmentation send` have it (librdkafka and kcat: partitioner=murmur2_random). Where partitions were "
+            "added, this passes with time"
+        )
+        findings.append(Finding("keys", True, message, is_warning=True))
+    return findings
+
+
 async def _deployment(settings: Settings) -> list[Finding]:
     is_noted = await deployment.look(settings, Database(settings))
     message = "the database belongs to this cluster, prefix and group" if is_noted else "the first worker will note it"
@@ -98,6 +122,7 @@ CHECKS: dict[str, Check] = {
     "schema": _schema,
     "clocks": _clocks,
     "topics": _topics,
+    "keys": _keys,
     "deployment": _deployment,
     "reports": _reports,
 }

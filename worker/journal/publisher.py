@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from zlib import crc32
+from collections.abc import Callable, Iterable, Sequence
 
 from worker.errors import Unavailable
 from worker.journal.encode import Event
+from worker.journal.partitioners import HASHES
 from worker.kafka import clients as kafka
 from worker.settings import Settings
 
@@ -26,13 +26,14 @@ class Publisher:
         self._settings, self._producer = settings, producer
         self._cursor_place: Place = (positions_topic, 0)
         self._partitions = partitions
+        self._hash = HASHES[settings.event_partitioner]
 
     async def publish(self, events: Sequence[Event], cursor: bytes) -> None:
         """The events and the cursor after them, all of it or nothing.
 
         Raises Unavailable, which names the partitions that hold it up, or the rows that Kafka refuses.
         """
-        filled = batches(self._producer, self._partitions, events)
+        filled = batches(self._producer, self._partitions, events, self._hash)
         waiting = {self._cursor_place, *filled}
         try:
             async with asyncio.timeout(self._settings.kafka_seconds_max):
@@ -71,7 +72,7 @@ class Publisher:
         waiting.discard(place)
 
     def _place(self, event: Event) -> Place:
-        return place_of(event, self._partitions)
+        return place_of(event, self._partitions, self._hash)
 
     def _overdue(self, events: Sequence[Event], waiting: set[Place]) -> str:
         """What was not done in time, and where it waits."""
@@ -89,18 +90,21 @@ class Publisher:
         )
 
 
-def place_of(event: Event, partitions: dict[str, int]) -> Place:
+def place_of(event: Event, partitions: dict[str, int], hash_of: Callable[[bytes], int]) -> Place:
     """Where an event goes."""
-    return event.topic, crc32(event.key or b"") % partitions[event.topic]
+    return event.topic, hash_of(event.key or b"") % partitions[event.topic]
 
 
 def batches(
-    producer: kafka.AIOKafkaProducer, partitions: dict[str, int], events: Iterable[Event]
+    producer: kafka.AIOKafkaProducer,
+    partitions: dict[str, int],
+    events: Iterable[Event],
+    hash_of: Callable[[bytes], int],
 ) -> dict[Place, list[kafka.BatchBuilder]]:
     """Hand-filled batches by topic and partition, in order."""
     filled: dict[Place, list[kafka.BatchBuilder]] = {}
     for event in events:
-        place = place_of(event, partitions)
+        place = place_of(event, partitions, hash_of)
         builders = filled.get(place)
         if builders is None:
             builders = filled[place] = [producer.create_batch()]

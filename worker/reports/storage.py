@@ -40,6 +40,8 @@ class Finding(NamedTuple):
     what: str
     is_good: bool
     message: str
+    is_warning: bool = False
+    """Whether it should be looked at, though nothing fails."""
 
 
 class Storage(abc.ABC):

@@ -1,0 +1,62 @@
+"""Whether what is sent about one user or segment comes on one partition: otherwise its order is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+
+from schemas.topics import Topic, topic_name
+from worker.kafka import clients as kafka
+from worker.kafka import topics
+from worker.settings import Settings
+
+KEYED = (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS)
+RECORDS_MAX = 20_000
+"""So many of a topic's newest records are looked at, an equal share of each partition."""
+SECONDS_MAX = 5.0
+"""So long the look at a topic takes; what was not read by then is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What a topic's newest records say: how many were read, and the keys that came on several partitions."""
+
+    topic: str
+    records: int
+    keys: int
+    scattered: list[bytes]
+
+
+async def spreads(settings: Settings) -> list[Spread]:
+    """Look at the newest commands of each topic whose records are keyed. Raises Unavailable."""
+    counts = await topics.partitions(settings)
+    names = [topic_name(settings.topic_prefix, topic) for topic in KEYED]
+    reader = kafka.reader(settings)
+    try:
+        with kafka.translated(settings):
+            await kafka.bounded(reader.start(), settings.kafka_seconds_max)
+            return [await _spread(settings, reader, name, counts[name]) for name in names]
+    finally:
+        await kafka.abandon(reader.stop())
+
+
+async def _spread(settings: Settings, reader: kafka.AIOKafkaConsumer, topic: str, count: int) -> Spread:
+    places = [kafka.TopicPartition(topic, number) for number in range(count)]
+    reader.assign(places)
+    begins = await kafka.bounded(reader.beginning_offsets(places), settings.kafka_seconds_max)
+    ends = await kafka.bounded(reader.end_offsets(places), settings.kafka_seconds_max)
+    for place in places:
+        reader.seek(place, max(begins[place], ends[place] - max(RECORDS_MAX // count, 1)))
+    records, found = 0, defaultdict[bytes, set[int]](set)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SECONDS_MAX
+    left = {place for place in places if begins[place] < ends[place]}
+    while left and loop.time() < deadline:
+        for place, polled in (await reader.getmany(*left, timeout_ms=200)).items():
+            records += len(polled)
+            for record in polled:
+                if record.key is not None:
+                    found[record.key].add(place.partition)
+        left = {place for place in left if await reader.position(place) < ends[place]}
+    return Spread(topic, records, len(found), sorted(key for key, partitions in found.items() if len(partitions) > 1))
