@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from schemas.decode import Command
-from worker import deployment
+from worker import deployment, waiting
 from worker.errors import ConfigurationError, WorkerError
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
@@ -36,6 +36,7 @@ from worker.observability import metrics
 from worker.observability.build import build
 from worker.observability.http import Http
 from worker.observability.latency import Latency
+from worker.observability.libraries import note_strays
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
 from worker.postgres import migrations, needs
@@ -213,16 +214,13 @@ def sessions_needed(settings: Settings) -> int:
 async def run(settings: Settings, *, ready: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:
     """Run one worker until SIGTERM, SIGINT or `stop`; a second signal ends the process at once.
 
-    Sets `ready` when it has started. Raises ConfigurationError or Unavailable.
+    Waits for Kafka and PostgreSQL as long as they are away, and ends on what only a person can mend: raises
+    ConfigurationError or NotLetIn. Sets `ready` when it has started.
     """
     version = build()
     metrics.BUILD.info(version)
-    await check(settings)
-    app = App(settings)
     stop = stop or asyncio.Event()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    note_strays(asyncio.get_running_loop(), log)
     with _signals(stop.set):
 
         def started() -> None:
@@ -230,6 +228,12 @@ async def run(settings: Settings, *, ready: asyncio.Event | None = None, stop: a
             if ready is not None:
                 ready.set()
 
+        if not await waiting.until_done(lambda: check(settings), stop):
+            return
+        app = App(settings)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         try:
             await app.run(stop, started)
         except* WorkerError as errors:

@@ -1,19 +1,26 @@
-"""The file `.env`: settings for a folder, read after the environment, which wins."""
+"""The file `.env`: settings for a folder, read after the environment, which wins; and what is set by mistake."""
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from dotenv.parser import parse_stream
 
 from worker.errors import ConfigurationError
 
+PREFIX = "SEGMENTATION_"
 VARIABLE = "SEGMENTATION_ENV_FILE"
 """Names another file; empty: none is read. Itself it is read from the environment alone."""
 DEFAULT = ".env"
 ENCODING = "utf-8-sig"
 """Editors on Windows write a byte order mark."""
+
+OTHERS = re.compile(rf"{VARIABLE}|{PREFIX}(TEST_.*|(.*_)?SERVICE_(HOST|PORT)(_.*)?|(.*_)?PORT(_\d+_(TCP|UDP)(_.*)?)?)$")
+"""The one that names the file, the tests', and those that Kubernetes makes for a service of a name like ours."""
 
 
 def env_file() -> Path | None:
@@ -35,3 +42,23 @@ def env_file() -> Path | None:
             f"{name}, {lines}: must be NAME=value, with quotes around values that hold spaces or #"
         )
     return path
+
+
+def names(path: Path) -> list[str]:
+    """The variables that the file sets."""
+    with path.open(encoding=ENCODING) as stream:
+        return [binding.key for binding in parse_stream(stream) if binding.key]
+
+
+def unknown(variables: Iterable[str], settings: Iterable[str]) -> list[str]:
+    """A sentence for each variable with our prefix that is no setting, with the one that is probably meant."""
+    ours = [name.upper() for name in settings]
+    sentences = []
+    for name in sorted(variables):
+        prefix, short = name[: len(PREFIX)].upper(), name[len(PREFIX) :].upper()
+        if prefix != PREFIX or short in ours or OTHERS.match(name):
+            continue
+        near = difflib.get_close_matches(short, ours, 1)
+        meant = f"did you mean {PREFIX}{near[0]}?" if near else "`segmentation settings` lists all that there are"
+        sentences.append(f"{name} is no setting and has no effect: {meant}")
+    return sentences

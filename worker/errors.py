@@ -19,6 +19,13 @@ class Unavailable(WorkerError):
     """PostgreSQL or Kafka can't be reached or asks for another try; the work is retried with back-off."""
 
 
+class NotLetIn(Unavailable):
+    """The server is there, but the settings do not fit it: a password, a certificate, a protocol, a missing right.
+
+    A worker that runs goes on trying, as with all that is Unavailable; one that starts ends, for a person must act.
+    """
+
+
 class Hindered(Unavailable):
     """The server answers that it can't do it, for whatever reason. The session goes on."""
 

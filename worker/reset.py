@@ -14,7 +14,14 @@ from worker.journal import cursor
 from worker.journal.cursor import last_cursor
 from worker.journal.relay import Relay
 from worker.kafka import topics
-from worker.kafka.clients import TopicPartition, abandon, bounded, described, reader, translated
+from worker.kafka.clients import (
+    TopicPartition,
+    abandon,
+    bounded,
+    described,
+    explained,
+    reader,
+)
 from worker.line.consume import CONSUMED
 from worker.line.positions import bounds
 from worker.postgres import locks
@@ -123,7 +130,7 @@ async def _logs(
     """The topic's id, and where the logs of the partition, or of all of them, begin and end."""
     consumer = reader(settings)
     try:
-        with translated(settings):
+        async with explained(settings):
             await bounded(consumer.start(), settings.kafka_seconds_max)
         facts = (await described(consumer, settings, [topic])).get(topic)
         if facts is None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BeforeValidator
+import isodate
+from pydantic import BeforeValidator, PlainSerializer
 
 PATH_BYTES_MAX = 4_096
 NAME_BYTES_MAX = 255
@@ -104,3 +107,65 @@ def http_url(value: object) -> object:
 
 
 HttpUrl = Annotated[str, BeforeValidator(http_url)]
+
+
+def _duration(value: object) -> object:
+    """An ISO 8601 duration without years and months as a timedelta."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parsed = isodate.parse_duration(value)
+    except isodate.ISO8601Error:
+        parsed = None
+    if not isinstance(parsed, timedelta) or parsed <= timedelta(0):
+        raise ValueError("must be a positive ISO 8601 duration of weeks, days or less, such as P7D or PT12H")
+    return parsed
+
+
+def _calendar_duration(value: object) -> object:
+    """An ISO 8601 duration, also of years and months."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parsed = isodate.parse_duration(value)
+    except isodate.ISO8601Error:
+        parsed = timedelta()
+    now = datetime.now(UTC)
+    if now + parsed <= now:
+        raise ValueError("must be a positive ISO 8601 duration, such as P13M or P90D")
+    return parsed
+
+
+CalendarDuration = Annotated[
+    isodate.Duration | timedelta, BeforeValidator(_calendar_duration), PlainSerializer(isodate.duration_isoformat)
+]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+def servers(value: str) -> str:
+    """`host:port`, several separated by commas."""
+    found = [server.strip() for server in value.split(",") if server.strip()]
+    if not found or not all(map(_is_server, found)):
+        raise ValueError(
+            "must be host:port, several separated by commas, without a scheme, such as kafka-1:9092,kafka-2:9092 "
+            "or [::1]:9092"
+        )
+    return ",".join(found)
+
+
+def _is_server(text: str) -> bool:
+    """Whether it is host, host:port or [IPv6]:port; a bare IPv6 address has no port."""
+    bracketed = re.fullmatch(r"\[([^\[\]]+)\](?::(\d{1,5}))?", text)
+    host, port = bracketed.groups() if bracketed else (text, None)
+    if bracketed is None and text.count(":") == 1:
+        host, _, port = text.partition(":")
+        if not (port.isascii() and port.isdigit()):
+            return False
+    if ":" in host or bracketed is not None:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            return False
+    elif not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?", host):
+        return False
+    return port is None or 0 < int(port) < 65_536

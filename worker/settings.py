@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-from datetime import UTC, datetime, timedelta
+import sys
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import isodate
 from pydantic import (
-    BeforeValidator,
     Field,
-    PlainSerializer,
     SecretStr,
     ValidationError,
     field_validator,
@@ -18,47 +19,24 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.env_file import ENCODING, env_file
+from worker.env_file import ENCODING, PREFIX, env_file, names, unknown
 from worker.errors import ConfigurationError
-from worker.setting_forms import FilePath, HttpUrl, UserAddress, report_storage
+from worker.setting_forms import (
+    CalendarDuration,
+    Duration,
+    FilePath,
+    HttpUrl,
+    UserAddress,
+    report_storage,
+    servers,
+)
 
-ENV_PREFIX = "SEGMENTATION_"
+ENV_PREFIX = PREFIX
 TRANSACTION_SECONDS_MAX = 60
 """Time after which Kafka ends the relay's open transaction, s."""
 EMPTY_HAS_A_MEANING = frozenset({"http_address"})
 
 
-def _duration(value: object) -> object:
-    """An ISO 8601 duration without years and months as a timedelta."""
-    if not isinstance(value, str):
-        return value
-    try:
-        parsed = isodate.parse_duration(value)
-    except isodate.ISO8601Error:
-        parsed = None
-    if not isinstance(parsed, timedelta) or parsed <= timedelta(0):
-        raise ValueError("must be a positive ISO 8601 duration of weeks, days or less, such as P7D or PT12H")
-    return parsed
-
-
-def _calendar_duration(value: object) -> object:
-    """An ISO 8601 duration, also of years and months."""
-    if not isinstance(value, str):
-        return value
-    try:
-        parsed = isodate.parse_duration(value)
-    except isodate.ISO8601Error:
-        parsed = timedelta()
-    now = datetime.now(UTC)
-    if now + parsed <= now:
-        raise ValueError("must be a positive ISO 8601 duration, such as P13M or P90D")
-    return parsed
-
-
-CalendarDuration = Annotated[
-    isodate.Duration | timedelta, BeforeValidator(_calendar_duration), PlainSerializer(isodate.duration_isoformat)
-]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -74,14 +52,27 @@ class Settings(BaseSettings):
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how to talk to Kafka"
     )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
         "PLAIN", description="for the two SASL protocols"
     )
-    kafka_sasl_username: str | None = Field(None, description="for the two SASL protocols")
-    kafka_sasl_password: SecretStr | None = Field(None, description="for the two SASL protocols; never logged")
-    kafka_ssl_cafile: FilePath | None = Field(None, description="path of the certificate authority's PEM file")
+    kafka_sasl_username: str | None = Field(None, description="for PLAIN and SCRAM")
+    kafka_sasl_password: SecretStr | None = Field(None, description="for PLAIN and SCRAM; never logged")
+    kafka_oauth_token_endpoint: HttpUrl | None = Field(
+        None, description="URL that hands out tokens for client credentials, for OAUTHBEARER"
+    )
+    kafka_oauth_client_id: str | None = Field(None, description="client id at that URL")
+    kafka_oauth_client_secret: SecretStr | None = Field(None, description="client secret at that URL; never logged")
+    kafka_oauth_scope: str | None = Field(None, description="scope of the token, if the token server wants one")
+    kafka_ssl_cafile: FilePath | None = Field(
+        None, description="path of the certificate authority's PEM file; none: the authorities that the system trusts"
+    )
     kafka_ssl_certfile: FilePath | None = Field(None, description="path of the client certificate's PEM file")
-    kafka_ssl_keyfile: FilePath | None = Field(None, description="path of the client key's PEM file")
+    kafka_ssl_keyfile: FilePath | None = Field(
+        None, description="path of the client key's PEM file; none: it stands in the certificate's file"
+    )
+    kafka_ssl_key_password: SecretStr | None = Field(
+        None, description="passphrase of the client key, if that is encrypted; never logged"
+    )
     database_url: SecretStr = Field(
         SecretStr("postgresql://localhost/segmentation"),
         description="PostgreSQL: a URL or `key=value` pairs as libpq takes them; never logged",
@@ -200,6 +191,11 @@ class Settings(BaseSettings):
             raise ValueError("must be topics' names, in which * may stand for any part, separated by commas")
         return value
 
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _servers(cls, value: str) -> str:
+        return servers(value)
+
     @field_validator("http_address")
     @classmethod
     def _address(cls, value: str) -> str:
@@ -253,23 +249,38 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _sasl(self) -> Settings:
-        if self.kafka_security_protocol.startswith("SASL") and not (
-            self.kafka_sasl_username and self.kafka_sasl_password
-        ):
-            raise ValueError(
-                f"{ENV_PREFIX}KAFKA_SASL_USERNAME and {ENV_PREFIX}KAFKA_SASL_PASSWORD must be set "
-                f"for {self.kafka_security_protocol}"
-            )
+        if not self.kafka_security_protocol.startswith("SASL"):
+            return self
+        needed = ["kafka_sasl_username", "kafka_sasl_password"]
+        if self.kafka_sasl_mechanism == "OAUTHBEARER":
+            needed = ["kafka_oauth_token_endpoint", "kafka_oauth_client_id", "kafka_oauth_client_secret"]
+        if not all(getattr(self, name) for name in needed):
+            *others, last = [ENV_PREFIX + name.upper() for name in needed]
+            wanted = f"{self.kafka_security_protocol} with {self.kafka_sasl_mechanism}"
+            raise ValueError(f"{', '.join(others)} and {last} must be set for {wanted}")
+        return self
+
+    @model_validator(mode="after")
+    def _key(self) -> Settings:
+        if self.kafka_ssl_keyfile and not self.kafka_ssl_certfile:
+            raise ValueError(f"{ENV_PREFIX}KAFKA_SSL_CERTFILE must be set with {ENV_PREFIX}KAFKA_SSL_KEYFILE")
         return self
 
 
-def load(**overrides: Any) -> Settings:
+def _warn(sentence: str) -> None:
+    sys.stderr.write(f"warning: {sentence}\n")
+
+
+def load(*, notice: Callable[[str], None] = _warn, **overrides: Any) -> Settings:
     """The settings of the environment, and of the file `.env` for what the environment does not set.
 
-    Raises ConfigurationError that names each wrong variable.
+    What is set and is no setting is told to `notice`. Raises ConfigurationError that names each wrong variable.
     """
+    file = env_file()
+    for sentence in unknown({*os.environ, *(names(file) if file else ())}, Settings.model_fields):
+        notice(sentence)
     try:
-        return Settings(**({"_env_file": env_file()} | overrides))
+        return Settings(**({"_env_file": file} | overrides))
     except ValidationError as error:
         lines = []
         for item in error.errors(include_url=False, include_input=False):

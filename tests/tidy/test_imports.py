@@ -13,14 +13,14 @@ from tests.tidy.sources import ROOT, files, imported, name, tree
 
 HOMES = {
     "asyncpg": {"worker/postgres/connect.py", "worker/postgres/session.py"},
-    "aiokafka": {"worker/kafka/clients.py", "worker/kafka/closing.py", "worker/kafka/wire.py"},
+    "aiokafka": {"worker/kafka/" + part + ".py" for part in ("clients", "closing", "oauth", "probe", "wire")},
     "alembic": {"worker/postgres/migrations.py", "worker/sql/migrations/env.py"},
     "sqlalchemy": {"worker/postgres/migrations.py"},
     "prometheus_client": {"worker/observability/metrics.py", "worker/observability/http.py"},
-    "aiohttp": {"worker/observability/http.py", "worker/cli/demo.py"},
+    "aiohttp": {"worker/kafka/oauth.py", "worker/observability/http.py", "worker/cli/demo.py"},
     "jinja2": {"worker/reports/page/render.py"},
     "matplotlib": {"worker/reports/page/charts.py"},
-    "structlog": {"worker/observability/logs.py"},
+    "structlog": {"worker/observability/logs.py", "worker/observability/libraries.py"},
     "pydantic_settings": {"worker/settings.py"},
 }
 IMPORT_ALL = """

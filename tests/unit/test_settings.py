@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka.conn import collect_hosts
 
+from worker.env_file import unknown
 from worker.errors import ConfigurationError
 from worker.settings import ENV_PREFIX, Settings, load
 
@@ -31,6 +34,8 @@ WRONG = {
     "HTTP_ADDRESS": ("8080", "host:port"),
     "KAFKA_SECURITY_PROTOCOL": ("TLS", "'SSL'"),
     "LOG_LEVEL": ("loud", "'debug'"),
+    "KAFKA_BOOTSTRAP_SERVERS": ("127.0.0.1:abc", "host:port, several separated by commas, without a scheme"),
+    "KAFKA_OAUTH_TOKEN_ENDPOINT": ("login.example.com", "must be a URL such as"),
 }
 
 
@@ -51,6 +56,65 @@ def test_all_wrong_ones_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ConfigurationError) as raised:
         load()
     assert {line.partition(":")[0] for line in str(raised.value).splitlines()} == {ENV_PREFIX + name for name in WRONG}
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        "http://localhost:9092",
+        "SASL_SSL://kafka:9093",
+        "localhost:",
+        "localhost:0",
+        "localhost:65536",
+        "localhost:-1",
+        "a:1,b:x",
+        ":9092",
+        ",",
+        "a b:9092",
+        "[::1",
+        "[localhost]:9092",
+        "::1:x",
+        "kafka_1;kafka_2",
+    ],
+)
+def test_servers_that_are_none(servers: str) -> None:
+    with pytest.raises(ConfigurationError, match="SEGMENTATION_KAFKA_BOOTSTRAP_SERVERS: must be host:port") as raised:
+        load(kafka_bootstrap_servers=servers)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("servers", "expected"),
+    [
+        ("kafka", [("kafka", 9092)]),
+        ("kafka_1:9092, b.example.com:19092,", [("kafka_1", 9092), ("b.example.com", 19092)]),
+        ("[::1]:9093", [("::1", 9093)]),
+        ("[fe80::1]", [("fe80::1", 9092)]),
+        ("::1", [("::1", 9092)]),
+        ("10.0.0.1:1", [("10.0.0.1", 1)]),
+    ],
+)
+def test_servers_as_the_client_reads_them(servers: str, expected: list[tuple[str, int]]) -> None:
+    found = collect_hosts(load(kafka_bootstrap_servers=servers).kafka_bootstrap_servers, randomize=False)
+    assert [(host, port) for host, port, _ in found] == expected
+
+
+def test_what_is_no_setting_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SEGMENTATION_TOPIC_PREFX", "x")
+    load()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "warning: SEGMENTATION_TOPIC_PREFX is no setting and has no effect: did you mean SEGMENTATION_TOPIC_PREFIX?"
+    )
+
+
+def test_what_others_call_like_us_is_not() -> None:
+    ours = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
+    kubernetes = ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP", "PORT_8080_TCP_ADDR", "WORKER_PORT"]
+    others = ["segmentation_users", "OTHER", *(ENV_PREFIX + name for name in kubernetes)]
+    assert unknown([*ours, *others], Settings.model_fields) == []
+    (sentence,) = unknown(["SEGMENTATION_COLOUR"], Settings.model_fields)
+    assert "`segmentation settings`" in sentence
 
 
 def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +207,16 @@ def test_sasl_needs_its_secrets() -> None:
         ),
     ],
 )
-def test_limits_that_contradict_each_other_are_refused(values: dict[str, float], named: str) -> None:
+def test_limits_that_contradict_each_other_are_refused(values: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(named)):
         load(**values)
+
+
+def test_oauth_needs_its_own() -> None:
+    with pytest.raises(ConfigurationError, match=r"_TOKEN_ENDPOINT, .*_CLIENT_ID and .*_CLIENT_SECRET must be set"):
+        load(kafka_security_protocol="SASL_SSL", kafka_sasl_mechanism="OAUTHBEARER")
+
+
+def test_a_key_needs_its_certificate() -> None:
+    with pytest.raises(ConfigurationError, match="SEGMENTATION_KAFKA_SSL_CERTFILE must be set with"):
+        load(kafka_security_protocol="SSL", kafka_ssl_keyfile="key.pem")

@@ -28,7 +28,7 @@ def run_worker() -> None:
         )
     logs.configure_start()
     with _told_in_the_log():
-        settings = load()
+        settings = load(notice=_note)
         logs.configure(settings)
         _run(settings)
 
@@ -44,6 +44,10 @@ def _told_in_the_log() -> Iterator[None]:
         for line in str(error).splitlines():
             log.error("the worker ends", error=line)
         raise typer.Exit(EXIT_FAILED) from error
+
+
+def _note(sentence: str) -> None:
+    log.warning("a variable is no setting", problem=sentence)
 
 
 def _run(settings: Settings) -> None:

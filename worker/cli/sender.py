@@ -16,7 +16,13 @@ from schemas.topics import topic_name
 from schemas.values import shown
 from worker.errors import ConfigurationError
 from worker.kafka import topics
-from worker.kafka.clients import abandon, bounded, producer, translated
+from worker.kafka.clients import (
+    abandon,
+    bounded,
+    explained,
+    producer,
+    translated,
+)
 from worker.settings import Settings
 
 IN_FLIGHT_MAX = 5_000
@@ -122,7 +128,7 @@ class Sender:
     async def __aenter__(self) -> Self:
         try:
             await self._require_topics()
-            with translated(self._settings):
+            async with explained(self._settings):
                 await bounded(self._producer.start(), self._settings.kafka_seconds_max)
         except BaseException:
             await abandon(self._producer.stop())

@@ -10,7 +10,16 @@ from typing import Any
 from schemas.topics import TOPICS, Topic, topic_name
 from worker.errors import ConfigurationError
 from worker.kafka import topics
-from worker.kafka.clients import AIOKafkaConsumer, ConsumerRecord, TopicPartition, abandon, bounded, reader, translated
+from worker.kafka.clients import (
+    AIOKafkaConsumer,
+    ConsumerRecord,
+    TopicPartition,
+    abandon,
+    bounded,
+    explained,
+    reader,
+    translated,
+)
 from worker.settings import Settings
 
 POLL_MS = 200
@@ -63,7 +72,7 @@ async def tail(
     places = [TopicPartition(name, partition) for name in sorted(wanted) for partition in range(counts[name])]
     consumer = reader(settings)
     try:
-        with translated(settings):
+        async with explained(settings):
             await bounded(consumer.start(), settings.kafka_seconds_max)
             consumer.assign(places)
             ends = await bounded(consumer.end_offsets(places), settings.kafka_seconds_max)

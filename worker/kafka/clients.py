@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,9 +21,11 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
+    NodeNotReadyError,
     NoError,
     OffsetOutOfRangeError,
     ProducerFenced,
+    RequestTimedOutError,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
     for_code,
@@ -34,6 +35,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record import default_records
 
 from worker.errors import ConfigurationError, Unavailable
+from worker.kafka import probe, security, words
 from worker.kafka.closing import abandon, cut_off
 from worker.kafka.wire import NO_ID, DescribeTopics
 from worker.settings import TRANSACTION_SECONDS_MAX, Settings
@@ -72,6 +74,8 @@ EVENT_BYTES_MAX = 16 * 1024 * 1024
 PRODUCE_BATCH_BYTES = 512 * 1024
 """A hand-filled batch is sent when it has this size, bytes; a larger single event travels alone."""
 REBALANCE_SECONDS_MAX = 60
+UNREACHABLE = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError, OSError, TimeoutError, AssertionError)
+"""What aiokafka raises where it could not talk to a broker; the reason it only logs."""
 METADATA_SECONDS_MAX = 30
 """How old the consumer's view of topics and brokers gets, s; aiokafka's own 300 s is long for partitions that wait."""
 POLL_SECONDS_MAX = 24 * 3600
@@ -94,32 +98,11 @@ def require_compiled_records() -> None:
         )
 
 
-def _security(settings: Settings) -> dict[str, Any]:
-    protocol = settings.kafka_security_protocol
-    arguments: dict[str, Any] = {"security_protocol": protocol}
-    if protocol.endswith("SSL"):
-        try:
-            context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
-            if settings.kafka_ssl_certfile:
-                context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(f"SEGMENTATION_KAFKA_SSL_*: the certificates can't be loaded: {error}") from error
-        arguments["ssl_context"] = context
-    if protocol.startswith("SASL"):
-        password = settings.kafka_sasl_password
-        arguments |= {
-            "sasl_mechanism": settings.kafka_sasl_mechanism,
-            "sasl_plain_username": settings.kafka_sasl_username,
-            "sasl_plain_password": password.get_secret_value() if password else None,
-        }
-    return arguments
-
-
 def _common(settings: Settings) -> dict[str, Any]:
     return {
         "bootstrap_servers": settings.kafka_bootstrap_servers,
         "client_id": settings.group_id,
-        **_security(settings),
+        **security.arguments(settings),
     }
 
 
@@ -192,7 +175,7 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A started admin client; raises Unavailable where no broker answers."""
     client = AIOKafkaAdminClient(**_common(settings), request_timeout_ms=int(settings.kafka_seconds_max * 1000))
     try:
-        with translated(settings):
+        async with explained(settings):
             await bounded(client.start(), settings.kafka_seconds_max)
             yield client
     finally:
@@ -253,9 +236,23 @@ def translated(settings: Settings) -> Iterator[None]:
         yield
     except (KafkaError, OSError, TimeoutError, AssertionError) as error:
         # aiokafka asserts that the metadata names a broker, which it may not while the only one is fenced
-        raise Unavailable(
-            f"Kafka at {settings.kafka_bootstrap_servers}: {str(error) or type(error).__name__}"
-        ) from error
+        raise Unavailable(f"Kafka at {settings.kafka_bootstrap_servers}: {words.of(error)}") from error
+
+
+@contextlib.asynccontextmanager
+async def explained(settings: Settings) -> AsyncIterator[None]:
+    """As `translated`, and where no broker could be talked to, with the reason: NotLetIn if a person must act.
+
+    A start is a good place for it: with Kafka away it takes some seconds more.
+    """
+    try:
+        with translated(settings):
+            yield
+    except Unavailable as error:
+        reason = await probe.explain(settings) if isinstance(error.__cause__, UNREACHABLE) else None
+        if reason is None:
+            raise
+        raise reason from error.__cause__
 
 
 def leaderless(client: AIOKafkaProducer, topic: str, partition: int) -> bool:

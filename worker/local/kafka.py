@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from worker.errors import ConfigurationError, Unavailable
@@ -54,6 +54,7 @@ class Kafka(Server):
     name = "Kafka"
     stop_signal = signal.SIGTERM
     start_seconds_max = 90.0
+    format_options: Sequence[str] = ()
 
     def __init__(
         self,
@@ -83,13 +84,15 @@ class Kafka(Server):
 
     async def prepare(self) -> None:
         """Write the properties; format the storage where there is none yet."""
-        self._properties.write_text(
-            PROPERTIES.format(host=HOST, port=self.port, controller_port=self._controller_port, data=self._data)
-        )
+        self._properties.write_text(self.properties())
         if self._cluster_id() is None:
             format_it = ["kafka.tools.StorageTool", "format", f"--cluster-id={uuid.uuid4().hex}"]
-            format_it += ["--ignore-formatted", "-c", str(self._properties)]
+            format_it += ["--ignore-formatted", "-c", str(self._properties), *self.format_options]
             await self._guarded.run(self._java_command("Kafka's format", format_it), FORMAT_SECONDS_MAX)
+
+    def properties(self) -> str:
+        """How the broker is set up; of a property that stands twice the last one counts."""
+        return PROPERTIES.format(host=HOST, port=self.port, controller_port=self._controller_port, data=self._data)
 
     def command(self) -> Command:
         """The broker's."""

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
-import time
-from collections.abc import Callable
 
 import structlog
 
+from worker.observability.libraries import Reworded
 from worker.settings import ENV_PREFIX, Settings
-
-REPEAT_SECONDS_MIN = 30.0
 
 
 def configure(settings: Settings) -> None:
@@ -45,7 +41,7 @@ def configure(settings: Settings) -> None:
             ],
         )
     )
-    handler.addFilter(Seldom())
+    handler.addFilter(Reworded(level))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("worker").setLevel(level)
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # its warnings are steps of a rebalance
@@ -73,25 +69,6 @@ def _writes_json(formatter: logging.Formatter | None) -> bool:
 
 def _is_console(log_format: str) -> bool:
     return log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
-
-
-class Seldom(logging.Filter):
-    """Lets each of aiokafka's messages through once in a while: with a broker away it repeats them all the time."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._clock = clock
-        self._last: dict[tuple[str, int], float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """By the place in the code that the record came from."""
-        if not record.name.startswith("aiokafka"):
-            return True
-        place = (record.pathname, record.lineno)
-        if self._clock() - self._last.get(place, -math.inf) < REPEAT_SECONDS_MIN:
-            return False
-        self._last[place] = self._clock()
-        return True
 
 
 def _unchanged(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

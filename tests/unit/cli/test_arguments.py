@@ -111,7 +111,6 @@ def test_what_is_wrong_is_said_before_anything_is_reached(words: list[str], said
     [
         ["migrate"],
         ["topics"],
-        ["run"],
         ["watch"],
         ["query", "ada"],
         ["why", "ada", "beta"],

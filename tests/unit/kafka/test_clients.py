@@ -14,6 +14,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultR
 
 from worker.errors import ConfigurationError, Unavailable
 from worker.kafka import clients as kafka
+from worker.kafka import security
 from worker.settings import TRANSACTION_SECONDS_MAX, Settings
 
 SETTINGS = Settings(kafka_bootstrap_servers="localhost:1", session_seconds_max=30, kafka_seconds_max=20)
@@ -69,9 +70,9 @@ async def test_the_relays_producer_waits_longer_than_the_relay() -> None:
 
 
 def test_passwords_and_certificates_go_where_they_belong() -> None:
-    plain = kafka._security(SETTINGS)
+    plain = security.arguments(SETTINGS)
     assert plain == {"security_protocol": "PLAINTEXT"}
-    sasl = kafka._security(
+    sasl = security.arguments(
         Settings(
             kafka_security_protocol="SASL_SSL",
             kafka_sasl_mechanism="SCRAM-SHA-512",
@@ -93,7 +94,7 @@ def test_a_certificate_that_is_not_there(field: str) -> None:
     given: dict[str, Any] = {"kafka_security_protocol": "SSL", field: "/no/such/file.pem"}
     settings = Settings(**given)
     with pytest.raises(ConfigurationError, match="SEGMENTATION_KAFKA_SSL_"):
-        kafka._security(settings)
+        security.arguments(settings)
 
 
 @pytest.mark.parametrize("error", [kafka.KafkaConnectionError("gone"), OSError("refused"), TimeoutError()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 import structlog
 
 from worker.observability import logs
+from worker.observability.libraries import note_strays
 from worker.settings import Settings
 
 
@@ -83,8 +85,47 @@ def test_the_libraries_speak_in_the_same_form(capsys: pytest.CaptureFixture[str]
     lines = said(capsys)
     assert [(line["event"], line["logger"]) for line in lines] == [
         ("slow callback", "asyncio"),
-        ("broken", "aiokafka.conn"),
+        ("Kafka's client: broken", "aiokafka.conn"),
     ]
+
+
+def test_kafkas_client_in_our_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """What asks for nothing is no error, and no warning."""
+    logs.configure(Settings(log_format="json"))
+    logger = logging.getLogger("aiokafka.client")
+    for _ in range(3):  # of the same place, once in a while
+        logger.error("Unable connect to node with id %s: %s", 1, "refused")
+    (line,) = said(capsys)
+    assert line["event"].startswith("Kafka: a broker can't be reached, trying again")
+    assert line["level"] == "info"
+    logs.configure(Settings(log_format="json", log_level="warning"))
+    logger.error("Unable connect to node with id %s: %s", 1, "refused")
+    assert said(capsys) == []
+
+
+def test_cancelled_ticks_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(Settings(log_format="json"))
+    for error in (asyncio.CancelledError(), ValueError("bug")):
+        logging.getLogger("apscheduler.executors.default").error("Job raised", exc_info=error)
+    (line,) = said(capsys)
+    assert "ValueError: bug" in line["exception"]
+
+
+async def test_what_nobody_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, and only of bugs."""
+    logs.configure(Settings(log_format="json"))
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    note_strays(loop, logs.logger("worker.test"))
+    try:
+        for error in (ConnectionResetError("gone"), asyncio.CancelledError(), ZeroDivisionError("bug")):
+            loop.call_exception_handler({"message": "Task exception was never retrieved", "exception": error})
+        loop.call_exception_handler({"message": "Unclosed AIOKafkaConnection"})
+    finally:
+        loop.set_exception_handler(before)
+    (line,) = said(capsys)
+    assert line["event"] == "an error that nobody waited for"
+    assert "ZeroDivisionError: bug" in line["exception"]
 
 
 def test_settings_show_no_secrets() -> None:
