@@ -142,7 +142,7 @@ async def test_the_rules_functions_become_part_of_the_statement(filled: asyncpg.
 
 async def test_the_journal_is_read_in_order_by_its_index(filled: asyncpg.Connection) -> None:
     nodes = await _plan(filled, "journal_read", (0, NOW, 1_000, 8_000_000))
-    assert any(re.fullmatch(r"journal_\d{6}_sequence_idx", str(node.get("Index Name"))) for node in nodes)
+    assert any(re.fullmatch(r"journal_\d{6}_pkey", str(node.get("Index Name"))) for node in nodes)
     assert "Append" not in {node["Node Type"] for node in nodes}  # months are merged, not sorted together
 
 
