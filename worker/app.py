@@ -58,10 +58,9 @@ SESSIONS_BESIDE_LANES = 8
 class App:
     """One worker: every part of it, wired."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, progress: Progress) -> None:
+        self._settings, self._progress = settings, progress
         self._database = database = Database(settings)
-        self._progress = progress = Progress(settings.progress_seconds_max)
         self._assignment = Assignment(settings.apply_connections)
         standstill = Standstill(self._assignment, seconds_max=settings.progress_seconds_max)
         progress.ask(standstill.stuck)
@@ -96,7 +95,6 @@ class App:
             lanes_are_well=lambda: not lanes.wait_for_database(),
             backlog=self._backlog,
         )
-        self.http = Http(settings, progress, self._unready)
 
     def _lane(self, number: int) -> Lane:
         watch = self._progress.watch(f"apply {number}")
@@ -123,7 +121,8 @@ class App:
         if outcome.queries:
             self.replies.ask(outcome.queries)
 
-    def _unready(self) -> list[str]:
+    def unready(self) -> list[str]:
+        """Why /readyz says no; nothing if the worker is ready."""
         problems = list(self._assignment.halted.values())
         if not self._assignment.joined:
             problems.append("the consumer group has not given this worker its partitions yet")
@@ -140,17 +139,13 @@ class App:
     async def run(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
         """Work until `stop` is set, then end in the line's order, so that nothing waits for the next start.
 
-        Calls `started` when the port is bound and all parts are under way.
+        Calls `started` when all parts are under way.
         """
-        await self.http.start()
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = {name: group.create_task(_ending(name, part)) for name, part in self._parts().items()}
-                started()
-                stopping = group.create_task(self._stop(stop, tasks))
-                tasks["stop"] = stopping
-        finally:
-            await self.http.stop()
+        async with asyncio.TaskGroup() as group:
+            tasks = {name: group.create_task(_ending(name, part)) for name, part in self._parts().items()}
+            started()
+            stopping = group.create_task(self._stop(stop, tasks))
+            tasks["stop"] = stopping
 
     def _parts(self) -> dict[str, Coroutine[Any, Any, None]]:
         parts: dict[str, Coroutine[Any, Any, None]] = {
@@ -214,30 +209,36 @@ def sessions_needed(settings: Settings) -> int:
 async def run(settings: Settings, *, ready: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:
     """Run one worker until SIGTERM, SIGINT or `stop`; a second signal ends the process at once.
 
-    Waits for Kafka and PostgreSQL as long as they are away, and ends on what only a person can mend: raises
-    ConfigurationError or NotLetIn. Sets `ready` when it has started.
+    Waits for Kafka and PostgreSQL as long as they are away, with its pages up already, and ends on what only a person
+    can mend: raises ConfigurationError or NotLetIn. Sets `ready` when it has started.
     """
     version = build()
     metrics.BUILD.info(version)
     stop = stop or asyncio.Event()
     note_strays(asyncio.get_running_loop(), log)
+
+    def started() -> None:
+        log.info("worker started", group=settings.group_id, http=settings.http_address, **version)
+        if ready is not None:
+            ready.set()
+
+    progress, readiness = Progress(settings.progress_seconds_max), waiting.Readiness()
+    pages = Http(settings, progress, readiness.problems)
     with _signals(stop.set):
-
-        def started() -> None:
-            log.info("worker started", group=settings.group_id, http=settings.http_address, **version)
-            if ready is not None:
-                ready.set()
-
-        if not await waiting.until_done(lambda: check(settings), stop):
-            return
-        app = App(settings)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        await pages.start()
         try:
+            if not await waiting.until_done(lambda: check(settings), stop, readiness.waits_for):
+                return
+            app = App(settings, progress)
+            readiness.follow(app.unready)
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
             await app.run(stop, started)
         except* WorkerError as errors:
             raise _first(errors) from errors
+        finally:
+            await pages.stop()
     log.info("worker stopped")
 
 

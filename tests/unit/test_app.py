@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from worker import app
+from worker.observability.progress import Progress
 from worker.postgres.session import Database, Session
 from worker.settings import Settings
 
@@ -25,5 +26,5 @@ async def test_a_worker_needs_as_many_sessions_as_it_makes(monkeypatch: pytest.M
     monkeypatch.setattr(Database, "session", counted)
     monkeypatch.setattr(app, "group_consumer", Mock())
     settings = Settings(apply_connections=lanes)
-    app.App(settings)
+    app.App(settings, Progress(60))
     assert len(made) == app.sessions_needed(settings), made

@@ -11,30 +11,11 @@ import structlog
 
 from tests.support.line import line
 from tests.support.pages import ready, with_pages
+from tests.support.passage import passage
 from worker import app, waiting
 from worker.errors import ConfigurationError, NotLetIn
 from worker.local.server import HOST, free_port
 from worker.settings import Settings
-
-
-@contextlib.asynccontextmanager
-async def _passage(port: int, target: str) -> AsyncIterator[None]:
-    """Until the end of the context, what comes to the port goes to the target."""
-    host, _, number = target.rpartition(":")
-
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        other_reader, other_writer = await asyncio.open_connection(host, int(number))
-        await asyncio.gather(_pump(reader, other_writer), _pump(other_reader, writer))
-
-    async with await asyncio.start_server(pass_on, HOST, port):
-        yield
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-    writer.close()
 
 
 @contextlib.asynccontextmanager
@@ -63,7 +44,7 @@ async def test_kafka_is_not_there_yet(settings: Settings, topics: list[str], mon
             await _waits(task, said, 3, f"Kafka at {HOST}:{port}: nothing listens there")
             pauses = [one["next_try_seconds"] for one in said if one["event"].startswith("waiting")]
             assert pauses[:3] == [0.01, 0.02, 0.04]
-            async with _passage(port, settings.kafka_bootstrap_servers):
+            async with passage(port, settings.kafka_bootstrap_servers):
                 await ready(early)
     async with line(settings) as outside, _starting(settings):
         await outside.ask("user.register", {"user_id": "ada"})

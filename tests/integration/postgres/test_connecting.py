@@ -9,10 +9,12 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from tests.conftest import make_settings
 from tests.services import Provided
-from tests.support.events import rows
+from tests.support.events import active, rows
+from tests.support.line import line, working
 from tests.support.postgres import Configured, Secured, Standby, folder, pgbouncer
 from worker.errors import ConfigurationError, Unavailable
 from worker.local.guarded import guarded
@@ -169,15 +171,20 @@ async def test_several_hosts_that_are_all_away_are_named() -> None:
         await connector.connect("test", 10)
 
 
-async def test_a_pooler_that_keeps_sessions(services: Provided, settings: Settings) -> None:
-    """Settings come by statement, so nothing has to be allowed in its configuration."""
+async def test_the_line_runs_behind_a_pooler_that_keeps_sessions(
+    services: Provided, settings: Settings, topics: list[str]
+) -> None:
+    """Settings come by statement, so nothing has to be allowed in its configuration; and locks elect one leader."""
     async with pgbouncer(urlsplit(services.database_url).port or 5432, "session") as port:
-        pooled = make_settings(settings.kafka_bootstrap_servers, _through(settings, port))
-        await migrations.check(pooled)
+        pooled = settings.model_copy(update={"database_url": SecretStr(_through(settings, port))})
         sessions = [Database(pooled).session(f"test {number}") for number in range(3)]
-        leads = [(await session.row("election_try", 1))["leads"] for session in sessions]
+        leads = [(await session.row("election_try", 99))["leads"] for session in sessions]
         assert leads == [True, False, False]
         await asyncio.gather(*(session.close() for session in sessions))
+        async with line(settings) as outside, working(pooled):
+            await outside.ask("segment.create", {"segment": "all", "percent": 100})
+            await outside.ask("user.register", {"user_id": "ada"})
+            assert await active(settings, "ada") == ["all"]
 
 
 async def test_a_pooler_that_does_not_is_refused(services: Provided, settings: Settings) -> None:
