@@ -19,6 +19,7 @@ from worker.settings import Settings, load
 
 KEYS_NAMED_MAX = 3
 KEY_CHARACTERS_MAX = 60
+UNPUBLISHED_SECONDS_MAX = 60.0
 Check = Callable[[Settings], Awaitable[Sequence[Finding]]]
 
 
@@ -109,6 +110,23 @@ async def _deployment(settings: Settings) -> list[Finding]:
     return [Finding("deployment", True, message)]
 
 
+async def _journal(settings: Settings) -> list[Finding]:
+    session = Database(settings).session("doctor")
+    try:
+        row = await session.row("journal_backlog")
+        now = (await session.row("clock", None))["now"]
+    finally:
+        await session.close()
+    seconds = (now - row["oldest_time"]).total_seconds() if row["oldest_time"] else 0.0
+    if seconds > UNPUBLISHED_SECONDS_MAX:
+        message = (
+            f"unpublished rows: {row['unpublished']:,}; the first, {row['published_sequence'] + 1}, has waited for "
+            f"{seconds:,.0f} s: if a worker runs, its log says why, in lines with role=relay"
+        )
+        return [Finding("journal", False, message)]
+    return [Finding("journal", True, f"published up to {row['published_sequence']:,}")]
+
+
 async def _reports(settings: Settings) -> Sequence[Finding]:
     storage = storage_of(settings)
     try:
@@ -124,6 +142,7 @@ CHECKS: dict[str, Check] = {
     "topics": _topics,
     "keys": _keys,
     "deployment": _deployment,
+    "journal": _journal,
     "reports": _reports,
 }
 """In the order in which one needs the other."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from tests.support.events import execute
+from benchmarks.usage import rss_mib
+from tests.support.events import execute, rows
 from tests.support.line import line, working
 from tests.support.link import narrow
+from tests.support.workers import workers
 from worker.journal.encode import Event
 from worker.journal.publisher import Publisher
 from worker.kafka import clients as kafka
@@ -19,6 +22,7 @@ from worker.settings import Settings
 
 ROWS, RECORD_CHARACTERS = 120, 88_000
 BYTES_MAX = 8 * 1024 * 1024
+ROWS_MANY, MEMORY_MIB_MAX, SECONDS_MAX = 6_000, 300.0, 600
 SLOW, FAST = 250_000, 50_000_000
 """Bytes a second: one row in a third of a second but not what a relay begins with, or any transaction in time."""
 FILL = """
@@ -69,6 +73,22 @@ async def test_a_backlog_of_large_rows(settings: Settings, topics: list[str], mo
 def _tasks_of(client: kafka.AIOKafkaProducer) -> list[asyncio.Task[object]]:
     parts = (client, client.client, client._sender, client._message_accumulator)
     return [task for task in asyncio.all_tasks() if owner(task) in parts]
+
+
+@pytest.mark.slow
+async def test_the_relays_memory(settings: Settings, topics: list[str], tmp_path: Path) -> None:
+    """With a backlog of hundreds of MiB it is that of one transaction."""
+    await execute(settings, FILL.replace("$1", str(ROWS_MANY)).replace("$2", str(RECORD_CHARACTERS)))
+    peak_mib = 0.0
+    async with workers(settings, 1, tmp_path) as (worker,):
+        await worker.start()
+        async with asyncio.timeout(SECONDS_MAX):
+            while (await rows(settings, "select published_sequence as n from relay"))[0]["n"] < ROWS_MANY:
+                assert worker.process is not None
+                peak_mib = max(peak_mib, rss_mib(worker.process.pid))
+                await asyncio.sleep(0.05)
+    print(f"peak: {peak_mib:.0f} MiB")
+    assert peak_mib < MEMORY_MIB_MAX
 
 
 def _producers_tasks() -> list[str]:

@@ -14,6 +14,7 @@ from tests.support.events import execute, rows
 from tests.support.line import Line, line, working
 from tests.support.pages import get, ready, shows, value, with_pages
 from tests.support.topics import created_again
+from worker.cli import doctor
 from worker.journal import relay
 from worker.journal.cursor import Cursor, last_cursor
 from worker.journal.publisher import CURSOR_KEY
@@ -155,6 +156,19 @@ async def test_a_topic_that_is_gone(quick: Settings, monkeypatch: pytest.MonkeyP
         await created_again(settings, name)
         await ready(settings)
         await shows(settings, "/metrics", lambda _, text: value(text, STALLED) == 0)
+
+
+async def test_the_doctor_tells_of_a_journal_that_stands(settings: Settings) -> None:
+    (well,) = await doctor._journal(settings)
+    assert (well.is_good, well.message) == (True, "published up to 0")
+    await execute(
+        settings,
+        "with head as (update journal_head set sequence = 1, time = now() - interval '1 hour' returning time) "
+        "insert into journal (sequence, time, type, detail) select 1, time, 'command.rejected', '{}' from head",
+    )
+    (ill,) = await doctor._journal(settings)
+    assert not ill.is_good
+    assert "unpublished rows: 1; the first, 1, has waited for 3,600 s" in ill.message
 
 
 async def _limit(outside: Line, size: int) -> None:
