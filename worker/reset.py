@@ -18,10 +18,10 @@ from worker.kafka.clients import (
     TopicPartition,
     abandon,
     bounded,
-    described,
     explained,
     reader,
 )
+from worker.kafka.facts import described
 from worker.line.consume import CONSUMED
 from worker.line.positions import bounds
 from worker.postgres import locks

@@ -125,12 +125,12 @@ class Line:
 
 
 @contextlib.asynccontextmanager
-async def line(settings: Settings) -> AsyncIterator[Line]:
-    """An open line to the deployment's topics."""
+async def line(settings: Settings, sending: Settings | None = None) -> AsyncIterator[Line]:
+    """An open line to the deployment's topics; `sending` is who sends, if that is another one."""
     wanted = {topic_name(settings.topic_prefix, topic) for topic in Topic if TOPICS[topic].direction == "out"}
     counts = await kafka_topics.partitions(settings)
     places = [kafka.TopicPartition(name, number) for name in wanted for number in range(counts[name])]
-    producer = kafka.producer(settings)
+    producer = kafka.producer(sending or settings)
     reader = kafka.reader(settings)
     try:
         await producer.start()

@@ -15,6 +15,8 @@ from worker.local.server import free_port
 from worker.local.services import java
 
 USER, PASSWORD = "ada", "open sesame"
+PRINCIPALS = ("worker", "operator", "producer", "subscriber")
+"""Who come in by SASL's PLAIN, too, with the same password; none of them has any right at first."""
 LISTENERS = {
     "TLS": "SSL",
     "MTLS": "SSL",
@@ -70,7 +72,8 @@ class Secured(Kafka):
 
 def _sasl() -> dict[str, str]:
     found: dict[str, str] = {}
-    plain = f'{MODULES}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+    users = " ".join(f'user_{name}="{PASSWORD}"' for name in (USER, *PRINCIPALS))
+    plain = f"{MODULES}.plain.PlainLoginModule required {users};"
     scram = f"{MODULES}.scram.ScramLoginModule required;"
     for listener in ("sasl", "sasltls"):
         name = f"listener.name.{listener}"

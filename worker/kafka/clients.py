@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Awaitable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any, TypeVar
-from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka import client as aiokafka_client
@@ -17,27 +15,26 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
     IllegalStateError,
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     NodeNotReadyError,
-    NoError,
     OffsetOutOfRangeError,
     ProducerFenced,
     RequestTimedOutError,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
-    for_code,
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record import default_records
 
-from worker.errors import ConfigurationError, Unavailable
-from worker.kafka import probe, security, words
+from worker.errors import ConfigurationError, NotLetIn, Unavailable
+from worker.kafka import probe, refusals, security, words
 from worker.kafka.closing import abandon, cut_off
-from worker.kafka.wire import NO_ID, DescribeTopics
 from worker.settings import TRANSACTION_SECONDS_MAX, Settings
 
 __all__ = [
@@ -49,6 +46,8 @@ __all__ = [
     "ConfigResourceType",
     "ConsumerRebalanceListener",
     "ConsumerRecord",
+    "CoordinatorLoadInProgressError",
+    "CoordinatorNotAvailableError",
     "IllegalStateError",
     "KafkaConnectionError",
     "KafkaError",
@@ -57,7 +56,6 @@ __all__ = [
     "OffsetOutOfRangeError",
     "ProducerFenced",
     "TopicAlreadyExistsError",
-    "TopicFacts",
     "TopicPartition",
     "UnknownTopicOrPartitionError",
     "abandon",
@@ -80,14 +78,6 @@ METADATA_SECONDS_MAX = 30
 """How old the consumer's view of topics and brokers gets, s; aiokafka's own 300 s is long for partitions that wait."""
 POLL_SECONDS_MAX = 24 * 3600
 """With the database away nothing is polled, and a rebalance would not bring it back. /livez watches the loops."""
-
-
-@dataclass(frozen=True, slots=True)
-class TopicFacts:
-    """A topic as the brokers describe it; its id is new each time that it is created, None where they tell none."""
-
-    topic_id: UUID | None
-    partitions: int
 
 
 def require_compiled_records() -> None:
@@ -182,59 +172,15 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await abandon(client.close())
 
 
-async def described(
-    client: AIOKafkaConsumer | AIOKafkaAdminClient, settings: Settings, names: Collection[str]
-) -> dict[str, TopicFacts]:
-    """What a broker tells of these topics over the client's own connections; those that there are not are left out.
-
-    Raises Unavailable, also where a topic is just being made or moved.
-    """
-    with translated(settings):
-        node = client._client.get_random_node()
-        if node is None:
-            raise KafkaConnectionError("no broker is known yet")
-        answer = await bounded(client._client.send(node, DescribeTopics(names)), settings.kafka_seconds_max)
-        found = {}
-        for code, name, topic_id, _, partitions, _, _ in answer.topics:
-            error = for_code(code)
-            if error is NoError:
-                found[name] = TopicFacts(None if topic_id == NO_ID else topic_id, len(partitions))
-            elif error is not UnknownTopicOrPartitionError:
-                raise error(name)
-    return found
-
-
-async def unwritable(client: AIOKafkaProducer, settings: Settings, names: Collection[str]) -> dict[str, str]:
-    """Those of the topics that nothing can be written to now, and why; raises Unavailable where no broker answers."""
-    with translated(settings):
-        node = client.client.get_random_node()
-        if node is None:
-            raise KafkaConnectionError("no broker is known yet")
-        answer = await bounded(client.client.send(node, DescribeTopics(names)), settings.kafka_seconds_max)
-    found = {}
-    for code, name, _, _, partitions, _, _ in answer.topics:
-        error = for_code(code)
-        lost = [partition for _, partition, leader, *_ in partitions if leader < 0]
-        if error is UnknownTopicOrPartitionError:
-            found[name] = "there is no such topic"
-        elif error is not NoError:
-            found[name] = error.__name__
-        elif lost:
-            found[name] = f"no broker leads its partition {lost[0]}"
-    return found
-
-
-def refresh_metadata(consumer: AIOKafkaConsumer) -> None:
-    """Have the consumer look at its topics now; it leaves and joins the group again where their partitions changed."""
-    consumer._client.force_metadata_update()
-
-
 @contextlib.contextmanager
 def translated(settings: Settings) -> Iterator[None]:
     """aiokafka's and the sockets' errors as Unavailable, with the servers' names."""
     try:
         yield
     except (KafkaError, OSError, TimeoutError, AssertionError) as error:
+        refusal = refusals.of(settings, error)
+        if refusal is not None:
+            raise NotLetIn(refusal) from error
         # aiokafka asserts that the metadata names a broker, which it may not while the only one is fenced
         raise Unavailable(f"Kafka at {settings.kafka_bootstrap_servers}: {words.of(error)}") from error
 
@@ -248,6 +194,8 @@ async def explained(settings: Settings) -> AsyncIterator[None]:
     try:
         with translated(settings):
             yield
+    except NotLetIn:
+        raise
     except Unavailable as error:
         reason = await probe.explain(settings) if isinstance(error.__cause__, UNREACHABLE) else None
         if reason is None:

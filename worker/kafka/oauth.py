@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 import time
 from collections.abc import Callable
-from urllib.parse import quote
+from urllib.parse import quote_plus
 
 import aiohttp
 from aiokafka.abc import AbstractTokenProvider
@@ -49,16 +50,11 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no typ
         form = {"grant_type": "client_credentials"}
         if settings.kafka_oauth_scope:
             form["scope"] = settings.kafka_oauth_scope
-        secret = settings.kafka_oauth_client_secret
-        credentials = aiohttp.BasicAuth(
-            quote(settings.kafka_oauth_client_id or "", safe=""),
-            quote(secret.get_secret_value() if secret else "", safe=""),
-        )
         url = str(settings.kafka_oauth_token_endpoint)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
-                session.post(url, data=form, auth=credentials, ssl=_trust(settings)) as answer,
+                session.post(url, data=form, headers=_credentials(settings), ssl=_trust(settings)) as answer,
             ):
                 body = await _json(answer)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -77,6 +73,14 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no typ
             f"{text}: check {ENV_PREFIX}KAFKA_OAUTH_TOKEN_ENDPOINT, {ENV_PREFIX}KAFKA_OAUTH_CLIENT_ID, "
             f"{ENV_PREFIX}KAFKA_OAUTH_CLIENT_SECRET and {ENV_PREFIX}KAFKA_OAUTH_SCOPE"
         )
+
+
+def _credentials(settings: Settings) -> dict[str, str]:
+    """Id and secret as RFC 6749 has them: each form-encoded, and then as HTTP's Basic."""
+    secret = settings.kafka_oauth_client_secret
+    parts = (settings.kafka_oauth_client_id or "", secret.get_secret_value() if secret else "")
+    joined = ":".join(quote_plus(part) for part in parts)
+    return {"Authorization": f"Basic {base64.b64encode(joined.encode()).decode()}"}
 
 
 def _trust(settings: Settings) -> ssl.SSLContext | bool:

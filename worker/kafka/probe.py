@@ -236,10 +236,13 @@ async def _log_in(settings: Settings, place: Place) -> list[Place]:
         raise Unavailable(f"{place}: {words.of(error)}") from error
     finally:
         connection.close()
+    if not answer.brokers and settings.kafka_sasl_mechanism == "OAUTHBEARER":
+        # a broker tells in its answer that it does not take a token, and the client does not look at that
+        raise NotLetIn(_refused(settings, place, ConnectionError("the broker answers with an error")))
     return [Place(broker[1], broker[2]) for broker in answer.brokers]
 
 
-def _refused(settings: Settings, place: Place, error: SaslAuthenticationFailed) -> str:
+def _refused(settings: Settings, place: Place, error: Exception) -> str:
     if settings.kafka_sasl_mechanism == "OAUTHBEARER":
         return (
             f"{place} does not accept the token of {ENV_PREFIX}KAFKA_OAUTH_TOKEN_ENDPOINT: {words.of(error)}; its "

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.topics import TOPICS, Topic, topic_name
 from worker.errors import ConfigurationError, Unavailable
+from worker.kafka import refusals, rights
 from worker.kafka.clients import (
     EVENT_BYTES_MAX,
     PRODUCE_BATCH_BYTES,
     AIOKafkaAdminClient,
     ConfigResource,
     ConfigResourceType,
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
     NewTopic,
     admin,
     bounded,
+    translated,
 )
+from worker.kafka.facts import allowed
 from worker.settings import Settings
 
+NOT_YET = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError)
 ENVELOPE_BYTES_MAX = 64 * 1024
 """What a record's key, headers and batch header may add to its value, bytes."""
 RECORD_BYTES_DEFAULT = 1024 * 1024
@@ -30,6 +36,8 @@ RELAY_SEGMENT_BYTES = 16 * 1024 * 1024
 """Small segments are compacted early, so a starting relay reads little, bytes."""
 VISIBLE_SECONDS_MAX = 30.0
 """How long all brokers may take to know a topic that was just created, s."""
+GROUP, TRANSACTION = 0, 1
+"""Kafka's kinds of coordinators."""
 TOPIC_EXISTS = 36
 """Kafka's error code for a topic that another process has created in between."""
 
@@ -40,7 +48,8 @@ class Found:
 
     partitions: int
     replicas: int
-    config: dict[str, str]
+    config: dict[str, str] | None
+    """None where the principal may not see it."""
 
 
 async def ensure(settings: Settings) -> list[str]:
@@ -61,7 +70,7 @@ async def ensure(settings: Settings) -> list[str]:
 async def check(settings: Settings) -> None:
     """Raise ConfigurationError, a line for each problem, unless every topic is as the worker needs it."""
     async with admin(settings) as client:
-        await _check(client, settings)
+        await _check(client, settings, await _lacking(client, settings))
 
 
 async def partitions(settings: Settings) -> dict[str, int]:
@@ -132,19 +141,21 @@ async def _default_replicas(client: AIOKafkaAdminClient, settings: Settings) -> 
             if name == "default.replication.factor":
                 return int(value)
     raise ConfigurationError(
-        "The broker does not tell its default.replication.factor: set SEGMENTATION_TOPIC_REPLICATION_FACTOR"
+        "The broker does not tell its default.replication.factor: set SEGMENTATION_TOPIC_REPLICATION_FACTOR, or give "
+        f"the principal {rights.principal(settings)} the right DescribeConfigs on the cluster"
     )
 
 
 async def _described(
     client: AIOKafkaAdminClient, settings: Settings, resources: list[ConfigResource]
 ) -> list[tuple[str, dict[str, str]]]:
-    """Each resource by its name, with the settings that Kafka tells."""
+    """Each resource by its name, with the settings that Kafka tells; those that we may not see are left out."""
     answers = await bounded(client.describe_configs(resources), settings.kafka_seconds_max)
     return [
         (name, {entry[0]: str(entry[1]) for entry in entries})
         for answer in answers
-        for _, _, _, name, entries in answer.resources
+        for code, _, _, name, entries in answer.resources
+        if code == 0
     ]
 
 
@@ -173,32 +184,61 @@ async def _found(client: AIOKafkaAdminClient, settings: Settings) -> dict[str, F
         return {}
     configs = dict(await _described(client, settings, resources))
     return {
-        name: Found(len(partitions), min(len(part["replicas"]) for part in partitions), configs.get(name, {}))
+        name: Found(len(partitions), min(len(part["replicas"]) for part in partitions), configs.get(name))
         for name, partitions in topics.items()
         if partitions
     }
 
 
-async def _check(client: AIOKafkaAdminClient, settings: Settings) -> None:
+async def _lacking(client: AIOKafkaAdminClient, settings: Settings) -> list[str]:
+    """The rights that a worker lacks, and what the brokers do not allow.
+
+    Raises NotLetIn for rights on the group and on the relay's transactional id.
+    """
+    names = _names(settings)
+    with translated(settings), contextlib.suppress(*NOT_YET):  # before the first use there is no coordinator
+        await bounded(client.find_coordinator(settings.group_id, GROUP), settings.kafka_seconds_max)
+        await bounded(
+            client.find_coordinator(rights.transactional_id(settings), TRANSACTION), settings.kafka_seconds_max
+        )
+    lacking = list(rights.missing(settings, names, await allowed(client, settings, names)))
+    return lacking + list(await _limits(client, settings))
+
+
+async def _limits(client: AIOKafkaAdminClient, settings: Settings) -> Iterator[str]:
+    """What the brokers do not allow, as far as the principal may see their settings."""
+    cluster = await bounded(client.describe_cluster(), settings.kafka_seconds_max)
+    names = ("group.min.session.timeout.ms", "group.max.session.timeout.ms", "transaction.max.timeout.ms")
+    broker = ConfigResource(ConfigResourceType.BROKER, str(cluster["brokers"][0]["node_id"]), dict.fromkeys(names))
+    config: dict[str, str] = {}
+    for _, entries in await _described(client, settings, [broker]):
+        config |= entries
+    return refusals.limits(settings, *(int(config[name]) if name in config else None for name in names))
+
+
+async def _check(client: AIOKafkaAdminClient, settings: Settings, lacking: Sequence[str] = ()) -> None:
     found = await _found(client, settings)
-    problems = []
-    missing = [name for name in _names(settings) if name not in found]
+    problems = list(lacking)
+    missing = [name for name in _names(settings) if name not in found and not any(name in one for one in lacking)]
     if missing:
         problems.append(
             f"Kafka at {settings.kafka_bootstrap_servers} lacks the topics {', '.join(missing)}, or no broker leads "
             "them: run `segmentation topics` to create the missing ones"
         )
     for name, topic in _names(settings).items():
-        if name in found:
+        if name in found and found[name].config is None:
+            problems.append(rights.sentence(settings, "DescribeConfigs", "topic", name))
+        elif name in found:
             problems.extend(f"Topic {name}: {problem}" for problem in _problems(name, topic, found[name]))
     if problems:
-        raise ConfigurationError("\n".join(problems))
+        raise ConfigurationError("\n".join(dict.fromkeys(problems)))
 
 
 def _problems(name: str, topic: Topic, found: Found) -> Iterator[str]:
     """What keeps the worker from working on this topic, with the command that mends it."""
+    config = found.config or {}
     alter = f"kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name {name} --add-config "
-    policy = found.config.get("cleanup.policy", "delete")
+    policy = config.get("cleanup.policy", "delete")
     if policy != TOPICS[topic].cleanup_policy:
         wanted = TOPICS[topic].cleanup_policy
         harm = "the relay's position would be lost" if wanted == "compact" else "records would be lost"
@@ -210,10 +250,10 @@ def _problems(name: str, topic: Topic, found: Found) -> Iterator[str]:
         )
     needed = _bytes_min(topic)
     with contextlib.suppress(ValueError):
-        size = int(found.config.get("max.message.bytes", needed))
+        size = int(config.get("max.message.bytes", needed))
         if size < needed:
             yield f"its max.message.bytes is {size} and must be {needed} or more; `{alter}max.message.bytes={needed}`"
-        insync = int(found.config.get("min.insync.replicas", 1))
+        insync = int(config.get("min.insync.replicas", 1))
         if insync > found.replicas:
             yield (
                 f"its min.insync.replicas is {insync}, but it has {found.replicas} replicas, so nothing can be "

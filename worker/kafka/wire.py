@@ -12,6 +12,8 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
 NO_ID = UUID(int=0)
+OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8, "DescribeConfigs": 10}
+"""Kafka's numbers of what may be done; those that are allowed come as a bit each."""
 
 
 class Uuid(AbstractType):  # type: ignore[misc] # aiokafka has no types

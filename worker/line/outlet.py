@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 
 from worker.kafka import clients as kafka
+from worker.kafka import facts
 from worker.observability.logs import logger
 from worker.settings import Settings
 
@@ -34,7 +35,7 @@ class ReplyTopics:
         now = self._clock()
         names = set(names)
         if unknown := sorted(name for name in names if self._known.get(name, (None, 0.0))[1] <= now):
-            reasons = await kafka.unwritable(producer, settings, unknown)
+            reasons = await facts.unwritable(producer, settings, unknown)
             if len(self._known) > TOPICS_KNOWN_MAX:
                 self._known.clear()
             for name in unknown:

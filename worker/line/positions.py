@@ -8,7 +8,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from worker.errors import Unavailable
-from worker.kafka.clients import AIOKafkaConsumer, KafkaError, TopicPartition, bounded, described, translated
+from worker.kafka.clients import AIOKafkaConsumer, KafkaError, TopicPartition, bounded, translated
+from worker.kafka.facts import described
 from worker.observability.logs import logger
 from worker.postgres.session import Session
 from worker.settings import Settings

@@ -11,7 +11,8 @@ import contextlib
 from collections.abc import Collection, Mapping
 
 from worker.errors import Unavailable
-from worker.kafka.clients import AIOKafkaConsumer, IllegalStateError, TopicFacts, described, refresh_metadata
+from worker.kafka.clients import AIOKafkaConsumer, IllegalStateError
+from worker.kafka.facts import TopicFacts, described, refresh_metadata
 from worker.line.assignment import Assignment
 from worker.observability.logs import logger
 from worker.settings import Settings

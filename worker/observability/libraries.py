@@ -26,6 +26,11 @@ ROUTINE = {
     "LeaveGroup request failed": "the group was not told that this worker leaves; it finds out",
 }
 """How aiokafka's messages of level error begin that ask for nothing."""
+FATAL = "Attempt to join group failed"
+FATAL_WORDS = (
+    "Kafka: the group does not take this worker: SEGMENTATION_SESSION_SECONDS_MAX must be between the brokers' "
+    "group.min.session.timeout.ms and group.max.session.timeout.ms, and the group's other members workers, too"
+)
 
 
 class Reworded(logging.Filter):
@@ -53,7 +58,9 @@ class Reworded(logging.Filter):
     def _reword(record: logging.LogRecord) -> None:
         words = next((ours for theirs, ours in ROUTINE.items() if str(record.msg).startswith(theirs)), None)
         said = record.getMessage()
-        if words is None:
+        if str(record.msg).startswith(FATAL):
+            record.msg = f"{FATAL_WORDS} ({said})"
+        elif words is None:
             record.msg = f"Kafka's client: {said}"
         else:
             record.msg = f"Kafka: {words} ({said})"

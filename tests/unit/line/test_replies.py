@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 
 from tests.unit.line.received import received
 from worker.errors import Unavailable
-from worker.kafka import clients as kafka
+from worker.kafka import facts
 from worker.line import outlet as outlets
 from worker.line import replies
 from worker.line.outlet import Outlet, ReplyTopics, Room
@@ -99,7 +99,7 @@ async def test_a_topic_that_is_missing_is_not_asked_about_each_time(monkeypatch:
         asked.append(names)
         return {"bad": "there is no such topic"}
 
-    monkeypatch.setattr(kafka, "unwritable", unwritable)
+    monkeypatch.setattr(facts, "unwritable", unwritable)
     topics = ReplyTopics(lambda: now)
     for _ in range(2):
         assert await topics.unusable(None, Settings(), ["good", "bad"]) == {"bad": "there is no such topic"}

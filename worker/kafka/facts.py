@@ -1,0 +1,91 @@
+"""What brokers tell of topics: their ids, their partitions, and what this principal may do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from aiokafka.errors import NoError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
+
+from worker.kafka.clients import (
+    AIOKafkaAdminClient,
+    AIOKafkaConsumer,
+    AIOKafkaProducer,
+    KafkaConnectionError,
+    bounded,
+    translated,
+)
+from worker.kafka.wire import NO_ID, DescribeTopics
+from worker.settings import Settings
+
+Client: TypeAlias = AIOKafkaConsumer | AIOKafkaAdminClient
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFacts:
+    """A topic as the brokers describe it; its id is new each time that it is created, None where they tell none."""
+
+    topic_id: UUID | None
+    partitions: int
+
+
+async def described(client: Client, settings: Settings, names: Collection[str]) -> dict[str, TopicFacts]:
+    """What a broker tells of these topics over the client's own connections; those that there are not are left out.
+
+    Raises Unavailable, also where a topic is just being made or moved.
+    """
+    found = {}
+    with translated(settings):
+        for code, name, topic_id, _, partitions, _, _ in await _ask(client, settings, names):
+            error = for_code(code)
+            if error is NoError:
+                found[name] = TopicFacts(None if topic_id == NO_ID else topic_id, len(partitions))
+            elif error is not UnknownTopicOrPartitionError:
+                raise error(name)
+    return found
+
+
+async def allowed(client: Client, settings: Settings, names: Collection[str]) -> dict[str, int | None]:
+    """What may be done with each of these topics, a bit each; None where not even describing is allowed."""
+    found: dict[str, int | None] = {}
+    with translated(settings):
+        for code, name, _, _, _, operations, _ in await _ask(client, settings, names):
+            error = for_code(code)
+            if error is TopicAuthorizationFailedError:
+                found[name] = None
+            elif error is NoError:
+                found[name] = operations
+    return found
+
+
+async def unwritable(client: AIOKafkaProducer, settings: Settings, names: Collection[str]) -> dict[str, str]:
+    """Those of the topics that nothing can be written to now, and why; raises Unavailable where no broker answers."""
+    with translated(settings):
+        topics = await _ask(client, settings, names)
+    found = {}
+    for code, name, _, _, partitions, _, _ in topics:
+        error = for_code(code)
+        lost = [partition for _, partition, leader, *_ in partitions if leader < 0]
+        if error is UnknownTopicOrPartitionError:
+            found[name] = "there is no such topic"
+        elif error is not NoError:
+            found[name] = error.__name__
+        elif lost:
+            found[name] = f"no broker leads its partition {lost[0]}"
+    return found
+
+
+async def _ask(client: Client | AIOKafkaProducer, settings: Settings, names: Collection[str]) -> list[tuple[Any, ...]]:
+    inner = client.client if isinstance(client, AIOKafkaProducer) else client._client
+    node = inner.get_random_node()
+    if node is None:
+        raise KafkaConnectionError("no broker is known yet")
+    answer = await bounded(inner.send(node, DescribeTopics(names)), settings.kafka_seconds_max)
+    return answer.topics  # type: ignore[no-any-return] # aiokafka has no types
+
+
+def refresh_metadata(consumer: AIOKafkaConsumer) -> None:
+    """Have the consumer look at its topics now; it leaves and joins the group again where their partitions changed."""
+    consumer._client.force_metadata_update()
