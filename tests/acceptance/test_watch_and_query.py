@@ -90,8 +90,20 @@ async def test_a_query_is_answered(shell: Shell, name: str) -> None:
     assert "command" in said
 
 
-async def test_an_unknown_user_is_in_no_segment(shell: Shell, name: str) -> None:
-    assert json.loads(await shell.good("query", name, "--json")) == {"user_id": name, "segments": []}
+async def test_a_user_whom_nobody_knows(shell: Shell, name: str) -> None:
+    done = await shell.run("query", name)
+    assert (done.code, done.out) == (1, "")
+    assert f"nobody knows the user {name}" in done.err
+    done = await shell.run("query", name, "--json")
+    assert (done.code, json.loads(done.out)) == (1, {"user_id": name, "segments": []})
+    without_database = shell.having(SEGMENTATION_DATABASE_URL="postgresql://127.0.0.1:1/none")
+    done = await without_database.run("query", name)
+    assert (done.code, done.out) == (0, f"{name} is in no segment\n")
+    assert "can't be said" in done.err
+
+
+async def test_a_user_without_segments(shell: Shell, name: str) -> None:
+    await shell.good("send", "user.register", json.dumps({"user_id": name}), "--wait")
     assert await shell.good("query", name) == f"{name} is in no segment\n"
 
 

@@ -287,6 +287,6 @@ def _percent(text: str) -> Decimal:
         percent = Decimal(text)
     except InvalidOperation:
         percent = Decimal(-1)
-    if not 0 <= percent <= 100 or percent != round(percent, 2):
+    if not percent.is_finite() or not 0 <= percent <= 100 or percent != round(percent, 2):
         raise typer.BadParameter("must be a number from 0 to 100 with two decimals at most", param_hint="PERCENT")
     return percent

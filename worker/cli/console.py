@@ -11,12 +11,14 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterator
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from worker.cli.tables import print_whole
 from worker.errors import WorkerError
 
 T = TypeVar("T")
@@ -67,7 +69,17 @@ def write(line: str) -> None:
 
 def show(rendered: RenderableType) -> None:
     """A table and the like, which keeps to the terminal's width; lines are left to the terminal to wrap."""
-    out.print(rendered, soft_wrap=False)
+    print_whole(out, rendered)
+
+
+def counted(number: int, nouns: str) -> str:
+    """Such as "1 report" and "2 reports", of the plural's form."""
+    return f"{number:,} {nouns.removesuffix('s') if number == 1 else nouns}"
+
+
+def percent_text(percent: Decimal | float | str) -> str:
+    """A percent as a person writes it: 12.5, not 12.50."""
+    return f"{Decimal(str(percent)).normalize():f}"
 
 
 @contextlib.contextmanager

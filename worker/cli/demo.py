@@ -23,12 +23,13 @@ from rich.rule import Rule
 from rich.text import Text
 
 from schemas.topics import Topic, topic_name
+from worker.cli import demo_print
 from worker.cli.console import complain, out, show
 from worker.cli.demo_scenes import REPEATED_ID, Scene, scenes
 from worker.cli.query import ask
-from worker.cli.render import line, short_type, snapshot
+from worker.cli.render import short_type, snapshot
 from worker.cli.sender import Sender, make
-from worker.cli.tail import Event, Tail, tail
+from worker.cli.tail import Tail, tail
 from worker.errors import ConfigurationError
 from worker.kafka import topics
 from worker.local.guarded import Command, Process, guarded
@@ -55,7 +56,7 @@ async def demo(*, keep: bool) -> bool:
             database_url=services.database_url,
             http_address=f"{HOST}:{free_port()}",
             topic_partitions=3,
-            report_storage=f"directory:{REPORT_FOLDER}",
+            report_storage=f"directory:{_folder()}",
         )
         _say("creating the schema and the topics")
         await asyncio.gather(migrations.upgrade(settings), topics.ensure(settings))
@@ -65,8 +66,8 @@ async def demo(*, keep: bool) -> bool:
             good = await telling.tell()
             if not good:
                 complain(f"the story broke off; the end of the worker's log:\n{process.tail()}")
-            elif telling.report_link:
-                _show_report(telling.report_link)
+            elif telling.report:
+                demo_print.report(telling.report["link"], telling.report.get("page_link"))
             await _suggest(settings, keep=keep and good)
     return good
 
@@ -78,7 +79,7 @@ class Telling:
         self._settings, self._process = settings, process
         self._causes: Counter[str] = Counter()
         self._types: set[str] = set()
-        self.report_link: str | None = None
+        self.report: dict[str, Any] | None = None
 
     async def tell(self) -> bool:
         """Play all scenes and show what they have led to; False as soon as one has no outcome."""
@@ -99,19 +100,19 @@ class Telling:
     async def _play(self, scene: Scene, reading: Tail, sender: Sender) -> bool:
         """Send what the scene has, and print events until its outcome is among them."""
         if scene.caption:
-            out.print(Text("\n" + scene.caption, "bold cyan"))
+            demo_print.caption(scene.caption)
         if scene.raw is not None:
-            out.print(Text.assemble(("  record ", "dim"), scene.raw.decode()))
+            demo_print.wrapped(Text(scene.raw.decode()), "  record ")
             topic = topic_name(self._settings.topic_prefix, Topic.MEMBERSHIP_COMMANDS)
             await sender.send_raw(topic, b"ada", scene.raw, [])
             self._types.discard("command.rejected")
             return await self._await(reading, set(), {"command.rejected"})
         self._types.discard(scene.until or "")
         command = make({"type": scene.type, "data": scene.data, "id": scene.id}, SOURCE)
-        identity = f" --id {scene.id}" if scene.id else ""
-        typed = f"segmentation send {scene.type} {shlex.quote(json.dumps(scene.data))}{identity}"
+        typed = ["segmentation", "send", str(scene.type), json.dumps(scene.data)]
+        typed += ["--id", scene.id] if scene.id else []
         for _ in range(2 if scene.id else 1):
-            out.print(Text.assemble(("  $ ", "dim"), typed))
+            demo_print.command(typed)
             await sender.send(command)
         await sender.flush()
         if not await self._await(reading, {command.id}, set()):
@@ -125,9 +126,10 @@ class Telling:
                 found = bool(self._types & types)  # it may have come while another was awaited
                 while not (found or self._process.exit.done()):
                     for event in await reading.poll():
-                        _print(event)
+                        demo_print.event(event)
                         self._causes[str(event.get("causationid"))] += 1
-                        self.report_link = event["data"].get("link", self.report_link)
+                        if short_type(event) == "report.published":
+                            self.report = event["data"]
                         kinds = {short_type(event), str(event["data"].get("reason"))}
                         self._types |= kinds
                         found = found or event.get("causationid") in causes or bool(kinds & types)
@@ -138,18 +140,9 @@ class Telling:
         return False
 
 
-def _print(event: Event) -> None:
-    if short_type(event) == "membership.snapshot":
-        show(Padding(snapshot(event), (0, 0, 0, 4)))
-    else:
-        for number, text in enumerate(line(event).split("\n")):
-            out.print(Text.assemble(("    " if number else "  → ", "dim"), text))
-
-
-def _show_report(link: str) -> None:
-    """Where the one thing is that stays."""
-    page = link.removesuffix(".csv") + ".html"
-    out.print(Text.assemble("\n", ("The report", "bold cyan"), "\n  to read    ", page, "\n  every row  ", link))
+def _folder() -> Path:
+    """Absolute, so that `doctor` and `report` in another terminal mean the same one."""
+    return Path(REPORT_FOLDER).absolute()
 
 
 async def _suggest(settings: Settings, *, keep: bool) -> None:
@@ -166,9 +159,10 @@ async def _suggest(settings: Settings, *, keep: bool) -> None:
         ". .venv/bin/activate",
         f"export {ENV_PREFIX}KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers}",
         f"export {ENV_PREFIX}DATABASE_URL={settings.database_url.get_secret_value()}",
+        f"export {ENV_PREFIX}REPORT_STORAGE={shlex.quote(settings.report_storage)}",
         "",
         "segmentation watch --from-beginning",
-        """segmentation send membership.change '{"user_id": "grace", "add": ["beta"], "ttl": "PT30S"}' --wait""",
+        """segmentation send membership.change '{"user_id": "grace", "add": ["beta"], "ttl": "PT1H"}' --wait""",
         "segmentation query grace",
         f"curl http://{settings.http_address}/metrics",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -11,7 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.console import out, show, write
+from schemas.encode import encode_data
+from worker.cli.console import counted, out, percent_text, plain, show, write
 from worker.cli.render import local_time
 from worker.errors import ConfigurationError
 from worker.postgres.session import Database, Record
@@ -29,7 +29,7 @@ async def jobs(*, as_json: bool) -> None:
         await session.close()
     if as_json:
         for row in rows:
-            write(json.dumps(dict(row), default=str))
+            write(encode_data(dict(row)).decode())
         return
     table = Table("what", "state", "began", "done", "rate", "left", "next", box=SIMPLE_HEAD)
     for row in rows:
@@ -37,8 +37,8 @@ async def jobs(*, as_json: bool) -> None:
     show(table)
     for row in rows:
         if row["error"]:
-            times = f"{row['failures']:,} times" if row["failures"] != 1 else "once"
-            out.print(Text(f"{row['name']} has failed {times}: {row['error']}", style="red"))
+            times = counted(row["failures"], "times")
+            out.print(Text(f"{row['name']} has failed {times}: {plain(row['error'])}", style="red"))
     if not rows:
         out.print("nothing has run yet: no worker has been up")
 
@@ -54,7 +54,7 @@ async def preview(percent: Decimal, segment: str | None) -> None:
         raise ConfigurationError(f"Segment {segment!r} does not exist; leave it out to preview a new one")
     name = segment or "a new segment"
     out.print(
-        f"{percent} % of {name}: {row['inside']:,} of {row['users']:,} users are inside; "
+        f"{percent_text(percent)} % of {name}: {row['inside']:,} of {row['users']:,} users are inside; "
         f"{row['entering']:,} would enter, {row['leaving']:,} would leave",
         markup=False,
     )
@@ -67,9 +67,9 @@ def _cells(row: Record, now: datetime) -> list[str]:
     state = row["outcome"] or ("running" if is_running else "scheduled")
     seconds = ((row["finished_at"] or now) - row["started_at"]).total_seconds() if row["started_at"] else 0.0
     rate = row["done"] / seconds if seconds > 0 and state != "waiting" else 0.0
-    done, left = f"{row['done']:,}", ""
+    done, left = counted(row["done"], row["unit"]), ""
     if row["total"] is not None:
-        done += f" of {row['total']:,}"
+        done = f"{row['done']:,} of {counted(row['total'], row['unit'])}"
         if is_running and rate:
             left = str(timedelta(seconds=round(max(0, row["total"] - row["done"]) / rate)))
     name = row["name"] if row["kind"] == "job" else f"{row['kind']} of {row['name']}"
@@ -77,7 +77,7 @@ def _cells(row: Record, now: datetime) -> list[str]:
         name,
         state,
         local_time(row["started_at"]),
-        f"{done} {row['unit']}" if row["started_at"] else "",
+        done if row["started_at"] else "",
         f"{rate:,.0f}/s" if rate else "",
         left,
         "" if is_running else "now" if row["next_at"] and row["next_at"] <= now else local_time(row["next_at"]),

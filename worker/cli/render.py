@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.envelope import qualified
-from worker.cli.console import plain
+from worker.cli.console import counted, percent_text, plain
 from worker.cli.tail import Event
 
 RECORD_BYTES_SHOWN_MAX = 120
@@ -61,7 +61,7 @@ def snapshot(event: Event) -> RenderableType:
     data = event["data"]
     count = len(data["segments"])
     title = Text.assemble(
-        (plain(data["user_id"]), "bold"), " is in ", _count(count, "segment") if count else "no segment"
+        (plain(data["user_id"]), "bold"), " is in ", counted(count, "segments") if count else "no segment"
     )
     if not count:
         return title
@@ -115,11 +115,13 @@ def _failed(data: dict[str, Any]) -> list[Styled]:
 
 def _changes(data: dict[str, Any]) -> list[Styled]:
     parts: list[Styled] = []  # each with the space before the next one
-    for sign, style, items in (("+", "green", data["entered"]), ("~", "yellow", data["renewed"])):
-        for item in items:
-            parts += [(f"{sign}{item['segment']} ", style)]
-            if item["expires_at"]:
-                parts += [(f"until {_moment(item['expires_at'])} ", "dim")]
+    for item in data["entered"]:
+        parts.append((f"+{item['segment']} ", "green"))
+        if item["expires_at"]:
+            parts.append((f"until {_moment(item['expires_at'])} ", "dim"))
+    for item in data["renewed"]:
+        until = f"renewed until {_moment(item['expires_at'])}" if item["expires_at"] else "renewed, for good"
+        parts += [(f"~{item['segment']} ", "yellow"), (f"{until} ", "dim")]
     parts += [(f"-{item['segment']} ", "red") for item in data["exited"]]
     parts += [(f"={name} ", "dim") for name in data["unchanged"]]
     if data["unchanged"]:
@@ -132,7 +134,7 @@ def _details(data: dict[str, Any]) -> list[Styled]:
     parts = [_cut(data["description"])] if data.get("description") else []
     parts += [f"owner {_cut(data['owner'])}"] if data.get("owner") else []
     parts += [f"tags {_cut(', '.join(data['tags']))}"] if data.get("tags") else []
-    parts += [f"{data['percent']} % of all users"] if data.get("percent") is not None else []
+    parts += [f"{percent_text(data['percent'])} % of all users"] if data.get("percent") is not None else []
     return [("  " + " · ".join(parts), "dim")] if parts else []
 
 
@@ -152,10 +154,6 @@ def _rejected(data: dict[str, Any]) -> list[Styled]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= DETAIL_CHARACTERS_MAX else text[: DETAIL_CHARACTERS_MAX - 1] + "…"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _clock(text: object) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from schemas.encode import encode_data
 from schemas.topics import Topic
-from worker.cli.console import complain, err, out, plain, show, write
+from worker.cli.console import complain, counted, err, out, plain, show, write
 from worker.cli.render import line, local_time, short_type
 from worker.cli.sender import Sender, make
 from worker.cli.tail import Event, Tail, is_caused, tail
@@ -38,18 +40,27 @@ async def request(month: Month, timeout: float, *, as_json: bool) -> bool:
                 event = await _outcome(settings, reading, command.id, month)
         except TimeoutError:
             complain(
-                f"no report within {timeout:g} s. It is still wanted and comes when a worker has made it: "
+                f"no report within {timeout:g} s over Kafka at {settings.kafka_bootstrap_servers}. "
+                "It is still wanted and comes when a worker has made it: "
                 "see `segmentation reports`, and `segmentation jobs` for how far it is"
             )
             return False
     if as_json:
         write(json.dumps(event["data"], ensure_ascii=False))
     elif short_type(event) == "report.published":
-        out.print(Text(plain(event["data"]["link"])), soft_wrap=True)
-        err.print(Text(f"{event['data']['rows']:,} rows, {event['data']['bytes']:,} bytes", "dim"))
+        _links(event["data"])
+        sizes = f"{counted(event['data']['rows'], 'rows')}, {counted(event['data']['bytes'], 'bytes')}"
+        err.print(Text(sizes, "dim"))
     else:
         err.print(line(event))
     return short_type(event) == "report.published"
+
+
+def _links(data: dict[str, Any]) -> None:
+    """The file's first, as a script expects it; a person is told which is which."""
+    for name, link in (("every row  ", data["link"]), ("to read    ", data.get("page_link"))):
+        if link:
+            out.print(Text.assemble((name if out.is_terminal else "", "dim"), plain(link)))
 
 
 async def listing(*, as_json: bool) -> None:
@@ -61,7 +72,7 @@ async def listing(*, as_json: bool) -> None:
         await session.close()
     if as_json:
         for row in rows:
-            write(json.dumps(dict(row) | {"state": state(row)}, default=str))
+            write(encode_data(_document(row)).decode())
         return
     if not rows:
         out.print("no report was made or asked for yet; `segmentation report YYYY-MM` asks for one")
@@ -75,6 +86,13 @@ async def listing(*, as_json: bool) -> None:
     show(table)
     for row in rows:
         _details(row)
+
+
+def _document(row: Record) -> dict[str, Any]:
+    """The month as commands and events have it."""
+    month = Month.of(row["month"])
+    rest = {name: value for name, value in row.items() if name != "month"}
+    return {"year": month.year, "month": month.month, "state": state(row), **rest}
 
 
 def state(row: Record) -> str:
@@ -98,7 +116,9 @@ def _details(row: Record) -> None:
         out.print(Text.assemble(" " * 9, (plain(row["page_link"]), "dim")))
     if row["error_code"]:
         again = _again(row)
-        text = f"{month}  failed {row['failures']} times, {row['error_code']}: {plain(row['error'])} ({again})"
+        text = (
+            f"{month}  failed {counted(row['failures'], 'times')}, {row['error_code']}: {plain(row['error'])} ({again})"
+        )
         out.print(Text(text, "red"))
 
 

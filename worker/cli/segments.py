@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.encode import encode_data
-from worker.cli.console import out, patience, plain, show, write
+from worker.cli.console import out, patience, percent_text, plain, show, write
 from worker.cli.render import line, local_time, moment
 from worker.cli.why import journal as past
 from worker.errors import ConfigurationError
@@ -195,7 +195,7 @@ def _today(entered: int, exited: int) -> str:
 
 
 def _percent(percent: Any) -> str:
-    return "" if percent is None else f"{percent.normalize():f} %"
+    return "" if percent is None else f"{percent_text(percent)} %"
 
 
 def _print_facts(facts: Record) -> None:

@@ -168,7 +168,10 @@ class Sender:
         wanted = {topic_name(self._settings.topic_prefix, spec.topic) for spec in COMMANDS.values()}
         missing = wanted - (await topics.partitions(self._settings)).keys()
         if missing:
-            raise ConfigurationError(f"Kafka lacks the topics {', '.join(sorted(missing))}: run `segmentation topics`")
+            raise ConfigurationError(
+                f"Kafka at {self._settings.kafka_bootstrap_servers} lacks the topics {', '.join(sorted(missing))}: "
+                "run `segmentation topics`"
+            )
 
     def _delivered(self, delivery: asyncio.Future[Any]) -> None:
         self._room.release()

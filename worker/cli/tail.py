@@ -68,7 +68,10 @@ async def tail(
     counts = await topics.partitions(settings)
     missing = wanted - counts.keys()
     if missing:
-        raise ConfigurationError(f"Kafka lacks the topics {', '.join(sorted(missing))}: run `segmentation topics`")
+        raise ConfigurationError(
+            f"Kafka at {settings.kafka_bootstrap_servers} lacks the topics {', '.join(sorted(missing))}: "
+            "run `segmentation topics`"
+        )
     places = [TopicPartition(name, partition) for name in sorted(wanted) for partition in range(counts[name])]
     consumer = reader(settings)
     try:

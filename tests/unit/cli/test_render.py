@@ -92,7 +92,7 @@ def test_an_expiry_is_shown_in_local_time_as_far_as_it_says_something(monkeypatc
             ("2027-01-01T00:00:07Z", "2027-01-01 00:00:07"),
         ):
             data = changed(renewed=[SEGMENT | {"expires_at": moment}])
-            assert shown("membership.changed", data) == f"ada  ~beta until {text}"
+            assert shown("membership.changed", data) == f"ada  ~beta renewed until {text}"
         assert render.line(event("segment.deleted", SEGMENT)).plain.startswith("12:00:00.123  ")
     time.tzset()
 

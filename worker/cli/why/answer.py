@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
-from worker.cli.console import plain
+from worker.cli.console import percent_text, plain
 from worker.cli.render import moment
 from worker.cli.why.facts import Change, Facts, Generation, Membership
 
@@ -87,12 +86,7 @@ def place(generation: Generation) -> str:
     last = int(percent * 100) - 1
     side = "among" if generation.is_inside else "outside"
     buckets = f"buckets 0–{last}" if last else "bucket 0"
-    return f"bucket {generation.bucket} is {side} the first {number(percent)} %, {buckets}"
-
-
-def number(percent: Decimal) -> str:
-    """The percent as a person writes it."""
-    return f"{percent.normalize():f}"
+    return f"bucket {generation.bucket} is {side} the first {percent_text(percent)} %, {buckets}"
 
 
 def by(change: Change) -> str:

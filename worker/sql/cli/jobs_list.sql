@@ -9,14 +9,14 @@ select 'job' as kind, r.job as name, r.started_at, r.finished_at, r.outcome, r.e
     end as unit, r.next_at
 from job_runs r
 union all
-select 'rollout', s.segment || ' ' || r.percent || ' %', r.requested_at, r.finished_at,
+select 'rollout', s.segment || ' ' || trim_scale(r.percent) || ' %', r.requested_at, r.finished_at,
     case when r.next_user_key = 0 then 'waiting' else 'running' end, null, 0,
     (select count(*) from users u where u.user_key <= r.next_user_key),
     (select count(*) from users u where u.user_key <= r.last_user_key), 'users', null
 from rollouts r join segments s using (segment_key)
 where r.finished_at is null
 union all
-select 'rollout', s.segment || ' ' || r.percent || ' %', r.requested_at, r.finished_at, 'done', null, 0,
+select 'rollout', s.segment || ' ' || trim_scale(r.percent) || ' %', r.requested_at, r.finished_at, 'done', null, 0,
     r.entered + r.exited, null, 'memberships', null
 from rollouts r join segments s using (segment_key)
 where r.finished_at is not null
