@@ -22,7 +22,9 @@ PARTITIONS = {"t.a": 3, "t.b": 1}
 
 @pytest.fixture
 async def producer() -> AsyncIterator[kafka.AIOKafkaProducer]:
-    yield kafka.transactional_producer(Settings(kafka_bootstrap_servers="localhost:1"), "t")
+    made = kafka.transactional_producer(Settings(kafka_bootstrap_servers="localhost:1"), "t")
+    yield made
+    await made.stop()
 
 
 def event(topic: str, key: bytes | None, value: bytes) -> Event:

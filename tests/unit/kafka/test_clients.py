@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiokafka.client
@@ -17,6 +17,7 @@ from worker.kafka import clients as kafka
 from worker.kafka import security
 from worker.settings import TRANSACTION_SECONDS_MAX, Settings
 
+Closing = Callable[[Any], Any]
 SETTINGS = Settings(kafka_bootstrap_servers="localhost:1", session_seconds_max=30, kafka_seconds_max=20)
 
 
@@ -31,10 +32,24 @@ def test_without_the_compiled_parser_nothing_starts(monkeypatch: pytest.MonkeyPa
         kafka.require_compiled_records()
 
 
-async def test_the_group_consumer() -> None:
+@pytest.fixture
+async def closing() -> AsyncIterator[Closing]:
+    """Takes clients that are only looked at, and closes them: an unclosed one complains when it is collected."""
+    clients: list[Any] = []
+
+    def keep(client: Any) -> Any:
+        clients.append(client)
+        return client
+
+    yield keep
+    for client in clients:
+        await client.stop()
+
+
+async def test_the_group_consumer(closing: Closing) -> None:
     """One assignor, no commits of its own, from the beginning where it knows no position, and no rebalance that a
     database which is away could cause."""
-    consumer = kafka.group_consumer(SETTINGS)
+    consumer = closing(kafka.group_consumer(SETTINGS))
     assert consumer._partition_assignment_strategy == (StickyPartitionAssignor,)
     assert consumer._enable_auto_commit is False
     assert consumer._auto_offset_reset == "earliest"
@@ -47,21 +62,22 @@ async def test_the_group_consumer() -> None:
     assert consumer._group_instance_id is None
 
 
-async def test_the_rebalance_lasts_no_shorter_than_the_session() -> None:
-    consumer = kafka.group_consumer(SETTINGS.model_copy(update={"session_seconds_max": 300}))
+async def test_the_rebalance_lasts_no_shorter_than_the_session(closing: Closing) -> None:
+    consumer = closing(kafka.group_consumer(SETTINGS.model_copy(update={"session_seconds_max": 300})))
     assert consumer._rebalance_timeout_ms == 300_000
 
 
-async def test_a_reader_sees_what_is_committed() -> None:
-    reader = kafka.reader(SETTINGS)
+async def test_a_reader_sees_what_is_committed(closing: Closing) -> None:
+    reader = closing(kafka.reader(SETTINGS))
     assert reader._isolation_level == "read_committed"
     assert reader._group_id is None
-    assert kafka.reader(SETTINGS, isolation_level="read_uncommitted")._isolation_level == "read_uncommitted"
+    every = closing(kafka.reader(SETTINGS, isolation_level="read_uncommitted"))
+    assert every._isolation_level == "read_uncommitted"
 
 
-async def test_the_relays_producer_waits_longer_than_the_relay() -> None:
+async def test_the_relays_producer_waits_longer_than_the_relay(closing: Closing) -> None:
     """So that it is thrown away before its own time-outs leave a transaction in doubt."""
-    producer = kafka.transactional_producer(SETTINGS, "t.relay")
+    producer = closing(kafka.transactional_producer(SETTINGS, "t.relay"))
     assert producer._txn_manager.transactional_id == "t.relay"
     assert producer._request_timeout_ms == 2 * 20_000
     assert producer._request_timeout_ms < TRANSACTION_SECONDS_MAX * 1000
