@@ -77,3 +77,11 @@ def test_a_room_says_in_a_sentence_what_it_is() -> None:
     said = {str(path.relative_to(ROOT)): getattr(tree(path).body[0], "value", None) for path in packages}
     assert len(said) > 10
     assert [place for place, docstring in said.items() if docstring is None] == []
+
+
+def test_tests_have_the_rooms_of_the_house() -> None:
+    rooms = set.union(*floors()) | {"schemas", "sql"}
+    folders = [path.parent for path in (ROOT / "tests").glob("*/*/__init__.py")]
+    assert [
+        str(path) for path in folders if path.parent.name in ("unit", "integration") and path.name not in rooms
+    ] == []
