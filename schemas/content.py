@@ -14,10 +14,11 @@ from typing import Any
 import isodate
 import orjson
 
-from schemas.commands import Addition, CommandType, MembershipChange
+from schemas.commands import COMMANDS, Addition, CommandType, MembershipChange
 from schemas.envelope import Data
 from schemas.times import duration
 
+_FIELDS = {spec.data: tuple(spec.data.model_fields) for spec in COMMANDS.values()}
 _Expiry = datetime | list[int] | None
 
 
@@ -27,7 +28,7 @@ def content_of(name: CommandType, data: Data) -> int:
     if isinstance(data, MembershipChange):
         said = [data.user_id, _additions(data), data.remove or ()]
     else:
-        said = [_plain(getattr(data, field)) for field in type(data).model_fields]
+        said = [_plain(getattr(data, field)) for field in _FIELDS[type(data)]]
     digest = blake2b(orjson.dumps([name, said], str), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
 
@@ -35,8 +36,8 @@ def content_of(name: CommandType, data: Data) -> int:
 def _additions(change: MembershipChange) -> Any:
     """Each segment with the expiry that it gets; names alone where there is none."""
     add, common = change.add or (), _expiry(change)
-    if common is None and all(type(item) is str for item in add):
-        return add
+    if common is None and len(names := [item for item in add if type(item) is str]) == len(add):
+        return names
     expiries = [(item, common) if isinstance(item, str) else (item.segment, _expiry(item) or common) for item in add]
     return expiries if any(expiry for _, expiry in expiries) else [segment for segment, _ in expiries]
 

@@ -10,7 +10,7 @@ from typing import Self
 from worker.cli.sender import Prepared
 from worker.errors import WorkerError
 from worker.line.names import command_name, reuse_name
-from worker.postgres.session import Database, FastUUID, Record
+from worker.postgres.session import Database, DriverError, FastUUID, Record
 from worker.settings import Settings
 
 LOOK_SECONDS_MAX = 3.0
@@ -56,7 +56,7 @@ class Decided:
         except TimeoutError:
             self.problem = f"PostgreSQL did not answer within {LOOK_SECONDS_MAX:g} s"
             return {}
-        except WorkerError as error:
+        except (WorkerError, DriverError) as error:  # such as a schema of an older version
             self.problem = str(error)
             return {}
         return {row["name"].bytes: row for row in rows}

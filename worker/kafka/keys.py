@@ -29,9 +29,9 @@ class Spread:
 
 
 async def spreads(settings: Settings) -> list[Spread]:
-    """Look at the newest commands of each topic whose records are keyed. Raises Unavailable."""
+    """Look at the newest commands of each topic that is there and whose records are keyed. Raises Unavailable."""
     counts = await topics.partitions(settings)
-    names = [topic_name(settings.topic_prefix, topic) for topic in KEYED]
+    names = [name for topic in KEYED if (name := topic_name(settings.topic_prefix, topic)) in counts]
     reader = kafka.reader(settings)
     try:
         with kafka.translated(settings):
