@@ -120,6 +120,12 @@ class Settings(BaseSettings):
 
     apply_connections: int = Field(2, ge=1, le=32, description="database connections that apply batches side by side")
     batch_commands_max: int = Field(2_000, ge=1, le=20_000, description="commands in one transaction")
+    batch_bytes_max: int = Field(
+        4 * 1024 * 1024,
+        ge=65_536,
+        le=64 * 1024 * 1024,
+        description="records in one transaction, decompressed, bytes; one that is larger comes alone",
+    )
     batch_wait_ms_max: int = Field(200, ge=1, le=5_000, description="longest wait of one poll, ms")
     segments_of_user_max: int = Field(
         5_000,

@@ -14,8 +14,10 @@ from tests.tidy.sources import ROOT, files, imported, name, tree
 HOMES = {
     "asyncpg": {"worker/postgres/connect.py", "worker/postgres/session.py"},
     "aiokafka": {
-        "worker/kafka/" + part + ".py" for part in ("clients", "closing", "facts", "oauth", "probe", "refusals", "wire")
+        "worker/kafka/" + part + ".py"
+        for part in ("clients", "closing", "facts", "fetched", "oauth", "probe", "refusals", "wire")
     },
+    "cramjam": {"worker/kafka/streams.py"},
     "alembic": {"worker/postgres/migrations.py", "worker/sql/migrations/env.py"},
     "sqlalchemy": {"worker/postgres/migrations.py"},
     "prometheus_client": {"worker/observability/metrics.py", "worker/observability/http.py"},

@@ -71,6 +71,10 @@ EVENT_BYTES_MAX = 16 * 1024 * 1024
 """Largest event, bytes: a user who leaves 40,000 segments with names of full length at once."""
 PRODUCE_BATCH_BYTES = 512 * 1024
 """A hand-filled batch is sent when it has this size, bytes; a larger single event travels alone."""
+FETCH_BYTES_MAX = 8 * 1024 * 1024
+"""What one answer of a broker brings, still compressed, bytes; a larger batch comes alone."""
+FETCH_PARTITION_BYTES_MAX = 1024 * 1024
+"""The share of one partition in it, bytes; so much of each waits in memory until it is taken."""
 REBALANCE_SECONDS_MAX = 60
 UNREACHABLE = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError, OSError, TimeoutError, AssertionError)
 """What aiokafka raises where it could not talk to a broker; the reason it only logs."""
@@ -111,6 +115,8 @@ def group_consumer(settings: Settings) -> AIOKafkaConsumer:
         rebalance_timeout_ms=max(REBALANCE_SECONDS_MAX * 1000, session_ms),
         max_poll_interval_ms=POLL_SECONDS_MAX * 1000,
         fetch_max_wait_ms=100,
+        fetch_max_bytes=FETCH_BYTES_MAX,
+        max_partition_fetch_bytes=FETCH_PARTITION_BYTES_MAX,
         retry_backoff_ms=50,
         metadata_max_age_ms=METADATA_SECONDS_MAX * 1000,
     )

@@ -22,6 +22,7 @@ from worker.kafka.clients import (
     has_left_for_good,
     translated,
 )
+from worker.kafka.fetched import Budget, hold
 from worker.line.assignment import Assignment
 from worker.line.batch import Batch, Received, Span
 from worker.line.lanes import Lane, Lanes
@@ -64,6 +65,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._segment_topic = topic_name(settings.topic_prefix, Topic.SEGMENT_COMMANDS)
         self._retry_at = self._look_at = self._advance_at = 0.0
         self.stopping = asyncio.Event()
+        self._budget = Budget(settings.batch_bytes_max, settings.record_bytes_max)
         self._poll = Poll(
             settings,
             consumer,
@@ -72,6 +74,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             segment_topic=self._segment_topic,
             stopping=self.stopping,
             beat=self._beat,
+            budget=self._budget,
         )
 
     async def run(self) -> None:
@@ -83,6 +86,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         try:
             with translated(self._settings):
                 await bounded(self._consumer.start(), self._settings.kafka_seconds_max)
+            hold(self._consumer, self._budget)
             self._consumer.subscribe(list(self.topics), listener=self)
             while not self.stopping.is_set():
                 self._beat()

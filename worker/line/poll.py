@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from worker.kafka.clients import AIOKafkaConsumer, ConsumerRecord, KafkaError, TopicPartition
+from worker.kafka.fetched import Budget
 from worker.line.assignment import Assignment
 from worker.line.lanes import BEAT_SECONDS, Lane, Lanes
 from worker.settings import Settings
@@ -38,9 +39,10 @@ class Poll:
         segment_topic: str,
         stopping: asyncio.Event,
         beat: Callable[[], None],
+        budget: Budget,
     ) -> None:
         self._settings, self._consumer, self._lanes, self._assignment = settings, consumer, lanes, assignment
-        self._segment_topic, self._stopping, self._beat = segment_topic, stopping, beat
+        self._segment_topic, self._stopping, self._beat, self._budget = segment_topic, stopping, beat, budget
         self._error: KafkaError | OSError | None = None
 
     async def __call__(self) -> Polled:
@@ -98,8 +100,10 @@ class Poll:
     async def _get(self, records: Records, partitions: Sequence[TopicPartition], *, timeout_ms: int = 0) -> None:
         """aiokafka's call, of all partitions if none is named; it waits out rebalances of any length."""
         count = self._settings.batch_commands_max
+        self._budget.renew()
         call = self._consumer.getmany(*partitions, timeout_ms=timeout_ms, max_records=count)
         polling = asyncio.ensure_future(call)
+        polling.add_done_callback(_noticed)
         while not (await asyncio.wait({polling}, timeout=BEAT_SECONDS))[0]:
             self._beat()
             if self._stopping.is_set():
@@ -109,3 +113,9 @@ class Poll:
             records |= polling.result()
         except (KafkaError, OSError) as error:
             self._error = self._error or error
+
+
+def _noticed(polling: asyncio.Future[Records]) -> None:
+    """A poll that fails after nobody waits for it any more is not to be told in the log."""
+    if not polling.cancelled():
+        polling.exception()

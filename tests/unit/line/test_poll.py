@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.lanes import EMPTY, lanes_of
 from worker.kafka.clients import AIOKafkaConsumer, KafkaError, TopicPartition
+from worker.kafka.fetched import Budget
 from worker.line.assignment import Assignment
 from worker.line.lanes import Lanes
 from worker.line.poll import BUSY_WAIT_MS, Poll
@@ -47,6 +48,7 @@ def poll_of(consumer: Consumer, lanes: Lanes | None = None, held: tuple[TopicPar
         segment_topic="segments",
         stopping=asyncio.Event(),
         beat=lambda: None,
+        budget=Budget(4_194_304, 262_144),
     )
 
 

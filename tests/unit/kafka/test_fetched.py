@@ -1,0 +1,175 @@
+"""What was fetched is taken by its bytes, and large compressed batches in pieces."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from worker.kafka import fetched, streams
+from worker.kafka.fetched import Batches, Budget, Results, Taking
+
+CODECS = {"gzip": streams.GZIP, "snappy": streams.SNAPPY, "lz4": streams.LZ4, "zstd": streams.ZSTD}
+PLACE = TopicPartition("commands", 0)
+Headers = list[tuple[str, bytes | None]]
+
+
+def batch(codec: int, values: list[bytes | None], *, key: bytes | None = b"k", headers: Headers | None = None) -> bytes:
+    """A batch as producers write it."""
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1 << 30)
+    for offset, value in enumerate(values):
+        assert builder.append(offset, 1_000 + offset, key, value, headers or [])
+    return bytes(builder.build())
+
+
+def read(data: bytes, value_bytes_max: int = 1 << 20) -> tuple[list[Any], bool]:
+    """All records, and whether one of the batches was taken in pieces."""
+    batches, found, in_pieces = Batches(data), [], False
+    batches.value_bytes_max = value_bytes_max
+    while batches.has_next():
+        records = iter(batches.next_batch())
+        in_pieces = in_pieces or not hasattr(records, "compression_type")
+        found += [(r.offset, r.timestamp, r.timestamp_type, r.key, r.value, list(r.headers)) for r in records]
+    return found, in_pieces
+
+
+def expected(data: bytes) -> list[Any]:
+    """As aiokafka reads them."""
+    batches, found = MemoryRecords(data), []
+    while batches.has_next():
+        found += [
+            (r.offset, r.timestamp, r.timestamp_type, r.key, r.value, list(r.headers)) for r in batches.next_batch()
+        ]
+    return found
+
+
+@pytest.mark.parametrize("codec", [0, *CODECS.values()], ids=["none", *CODECS])
+@pytest.mark.parametrize("limit", [0, 1 << 23], ids=["in pieces", "whole"])
+@settings(max_examples=20, deadline=None)
+@given(
+    values=some.lists(some.none() | some.binary(max_size=300_000), min_size=1, max_size=5),
+    key=some.none() | some.binary(max_size=10),
+    headers=some.lists(some.tuples(some.text(max_size=5), some.none() | some.binary(max_size=10)), max_size=3),
+)
+def test_the_same_as_without(
+    codec: int, limit: int, values: list[bytes | None], key: bytes | None, headers: Headers
+) -> None:
+    data = batch(codec, values, key=key, headers=headers) + batch(codec, values[:1], key=key)
+    before, fetched.BATCH_BYTES_MAX = fetched.BATCH_BYTES_MAX, limit
+    try:
+        found, in_pieces = read(data)
+    finally:
+        fetched.BATCH_BYTES_MAX = before
+    assert found == expected(data)
+    assert in_pieces is (codec != 0 and limit == 0)
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+@pytest.mark.parametrize("extra", [-1, 1])
+def test_the_limit_is_exact(codec: int, extra: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as a decision costs: zstd is judged by blocks of 128 KiB."""
+    data = batch(codec, [b"x" * 1_000_000])
+    size = 1_000_000 + 20 + (0 if codec != streams.ZSTD else streams.ZSTD_BLOCK_BYTES_MAX)
+    monkeypatch.setattr(fetched, "BATCH_BYTES_MAX", size if extra > 0 else 999_999)
+    assert read(data)[1] is (extra < 0)
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_what_is_too_large_is_cut(codec: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte more than is taken: it will be refused as too large, and the records after it are whole."""
+    monkeypatch.setattr(fetched, "BATCH_BYTES_MAX", 1_000)
+    found, _ = read(batch(codec, [b"x" * 3_000_000, b"after"]), value_bytes_max=1_000)
+    assert [value for *_, value, _ in found] == [b"x" * 1_001, b"after"]
+
+
+def test_a_bomb_costs_as_much_as_is_taken_of_it() -> None:
+    """A few KiB that would be gigabytes."""
+    data = batch(streams.ZSTD, [b"\0" * 2**24] * 4)
+    assert len(data) < 10_000
+    batches = Batches(data)
+    batches.value_bytes_max = 1_000
+    threads = threading.active_count()
+    records = iter(batches.next_batch())
+    assert len(next(records).value) == 1_001
+    assert threading.active_count() == threads + 1
+    del records
+    gc.collect()
+    assert threading.active_count() == threads
+
+
+def test_a_bomb_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records that nobody waits for are too large, each in its place."""
+    monkeypatch.setattr(fetched, "BATCH_BYTES_MAX", 1_000)
+    monkeypatch.setattr(streams, "STREAM_BYTES_MAX", 250_000)
+    found, _ = read(batch(streams.ZSTD, [b"x" * 100_000] * 5), value_bytes_max=1_000)
+    assert [offset for offset, *_ in found] == list(range(5))
+    assert {len(value) for *_, value, _ in found} == {1_001}
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_garbage_in_a_large_batch_is_told(codec: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched, "BATCH_BYTES_MAX", 0)
+    data = bytearray(batch(codec, [bytes(range(256)) * 400] * 3))
+    data[-len(data) // 3 :] = bytes(len(data) // 3 + 1)[: len(data[-len(data) // 3 :])]
+    with pytest.raises(CorruptRecordException):
+        read(bytes(data))
+
+
+class State:
+    """Of a partition that is read."""
+
+    paused = False
+
+    def __init__(self) -> None:
+        self.position = 0
+
+    def consumed_to(self, position: int) -> None:
+        """As aiokafka notes it."""
+        self.position = position
+
+
+def taking(data: bytes, budget: Budget) -> tuple[Taking, State]:
+    """What was fetched, in a consumer's results."""
+    state = State()
+    assignment = SimpleNamespace(active=True, state_value=lambda _: state)
+    records = PartitionRecords(PLACE, Batches(data), [], 0, None, None, False, READ_COMMITTED)
+    results = Results(budget)
+    results[PLACE] = Taking(PLACE, assignment=assignment, partition_records=records, backoff=0)
+    return cast("Taking", results[PLACE]), state
+
+
+@pytest.mark.parametrize("codec", [0, streams.ZSTD])
+def test_records_are_taken_by_their_bytes(codec: int) -> None:
+    budget = Budget(10_000, 1 << 20)
+    result, state = taking(batch(codec, [b"x" * 3_000] * 10), budget)
+    taken = []
+    while result.has_more():
+        budget.renew()
+        records = result.getall(100)
+        assert sum(len(record.value) for record in records) <= 12_000
+        taken.append(len(records))
+        assert state.position == sum(taken)
+    assert sum(taken) == 10
+    assert taken[:3] == [4, 4, 2]
+
+
+def test_an_empty_budget_leaves_all_where_it_is() -> None:
+    budget = Budget(1, 1 << 20)
+    result, state = taking(batch(0, [b"a", b"b"]), budget)
+    assert [len(result.getall(100)) for _ in range(2)] == [1, 0]
+    assert (result.has_more(), state.position) == (True, 1)
+
+
+def test_the_number_is_bounded_as_well() -> None:
+    result, _ = taking(batch(0, [b"a"] * 5), Budget(1 << 20, 1 << 20))
+    assert [len(result.getall(2)) for _ in range(3)] == [2, 2, 1]

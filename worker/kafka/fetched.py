@@ -1,0 +1,167 @@
+"""Bounds what a consumer holds of what it has fetched: records are taken by their bytes, and large batches in pieces.
+
+aiokafka bounds a poll by the number of records alone, and decompresses each batch as a whole. What it fetches is
+bounded by `fetch_max_bytes`, before decompression.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.memory_records import MemoryRecords
+
+from worker.kafka import streams
+
+BATCH_BYTES_MAX = 8 * 1024 * 1024
+"""A compressed batch that becomes larger is decompressed in pieces, bytes."""
+RECORD_BYTES_EXTRA = 200
+"""What a record takes in memory beside its key and value, bytes."""
+LENGTH, COUNT = struct.Struct(">i"), struct.Struct(">i")
+LENGTH_AT, COUNT_AT, HEADER_BYTES = 8, 57, 61
+"""Where a batch's header has its length, which counts from behind itself, and the number of its records; its size."""
+MAGIC = 2
+
+
+class Budget:
+    """How many bytes of records a poll may still bring; the record that goes beyond it is the last one."""
+
+    def __init__(self, bytes_max: int, value_bytes_max: int) -> None:
+        self.bytes_max, self.value_bytes_max = bytes_max, value_bytes_max
+        self.left = bytes_max
+
+    def renew(self) -> None:
+        """A new poll begins."""
+        self.left = self.bytes_max
+
+
+class Taking(fetcher.FetchResult):  # type: ignore[misc] # aiokafka has no types
+    """What was fetched of a partition, taken out within the consumer's budget."""
+
+    budget: Budget | None = None
+
+    @property
+    def batches(self) -> Any:
+        """What the records are read from."""
+        return self._fetched._records
+
+    @property
+    def _fetched(self) -> Any:
+        return self._partition_records
+
+    def getall(self, max_records: int | None = None) -> list[Any]:
+        """At most so many records, and at most the budget's bytes."""
+        if self.budget is None:
+            return super().getall(max_records)  # type: ignore[no-any-return] # aiokafka has no types
+        if self.budget.left <= 0 or not self.check_assignment(self._topic_partition) or not self.has_more():
+            return []
+        found, left = [], self.budget.left
+        for record in self._fetched:
+            found.append(record)
+            left -= len(record.value or b"") + len(record.key or b"") + RECORD_BYTES_EXTRA
+            if left <= 0 or len(found) == max_records:
+                self._update_position()
+                break
+        else:
+            self._update_position()
+            self._partition_records = None
+        self.budget.left = left
+        return found
+
+
+class Results(OrderedDict[TopicPartition, Any]):
+    """All that was fetched by one consumer."""
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__()
+        self._budget = budget
+
+    def __setitem__(self, partition: TopicPartition, result: Any) -> None:
+        if isinstance(result, Taking):  # none was fetched before the classes were in their place
+            result.budget = self._budget
+            if isinstance(result.batches, Batches):
+                result.batches.value_bytes_max = self._budget.value_bytes_max
+        super().__setitem__(partition, result)
+
+
+class Batches:
+    """The batches of one answer, in place of aiokafka's own reading of them."""
+
+    value_bytes_max: int | None = None
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = memoryview(data), 0
+        self._legacy = MemoryRecords(data) if len(data) > 16 and data[16] < MAGIC else None
+
+    def size_in_bytes(self) -> int:
+        """Of all of them, compressed."""
+        return len(self._data)
+
+    def has_next(self) -> bool:
+        """Whether there is another whole one."""
+        if self._legacy is not None:
+            return bool(self._legacy.has_next())
+        return self._at + HEADER_BYTES <= len(self._data) and self._end() <= len(self._data)
+
+    def next_batch(self) -> Any:
+        """The next one."""
+        if self._legacy is not None:
+            return self._legacy.next_batch()
+        if not self.has_next():
+            return None
+        data = self._data[self._at : self._end()]
+        self._at += len(data)
+        batch = DefaultRecordBatch(data)
+        if batch.compression_type == 0 or self.value_bytes_max is None:
+            return batch
+        return Compressed(batch, data, self.value_bytes_max)
+
+    def _end(self) -> int:
+        (length,) = LENGTH.unpack_from(self._data, self._at + LENGTH_AT)
+        return int(self._at + LENGTH_AT + LENGTH.size + length)
+
+
+class Compressed:
+    """A batch that decompresses itself in pieces, if it is large."""
+
+    def __init__(self, batch: Any, data: memoryview, value_bytes_max: int) -> None:
+        self._batch, self._data, self._value_bytes_max = batch, data, value_bytes_max
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        return next(self._batch)
+
+    def __iter__(self) -> Iterator[Any]:
+        with _telling():
+            if streams.is_small(self._batch.compression_type, self._data[HEADER_BYTES:], BATCH_BYTES_MAX):
+                return iter(self._batch)
+        return self._streamed()
+
+    def _streamed(self) -> Iterator[Any]:
+        (count,) = COUNT.unpack_from(self._data, COUNT_AT)
+        with _telling():
+            yield from streams.records(self._batch, count, self._data[HEADER_BYTES:], self._value_bytes_max)
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[None]:
+    """What can't be decompressed or read, in the client's own words."""
+    try:
+        yield
+    except streams.CORRUPT as error:
+        raise CorruptRecordException(f"a batch of records can't be read: {error}") from error
+
+
+def hold(consumer: AIOKafkaConsumer, budget: Budget) -> None:
+    """Hold a consumer to its budget, once it was started; those without one behave as aiokafka made them."""
+    fetcher.FetchResult, fetcher.MemoryRecords = Taking, Batches
+    consumer._fetcher._records = Results(budget)
