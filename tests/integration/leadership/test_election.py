@@ -11,6 +11,7 @@ from tests.support.events import rows
 from worker.leadership import election
 from worker.leadership.election import Elected
 from worker.observability.progress import Progress
+from worker.postgres import locks
 from worker.postgres.session import Database, Session
 from worker.settings import Settings
 
@@ -18,10 +19,10 @@ TRIES = 5
 SECONDS_MAX = 30
 
 
-class Role(Elected):
+class Waiting(Elected):
     """Leads until it is told to stop."""
 
-    lock = 77
+    role = locks.Role.JOBS
 
     def __init__(self, name: str, database: Database) -> None:
         self.name = name
@@ -49,7 +50,7 @@ async def test_who_waits_does_not_connect_anew(settings: Settings, monkeypatch: 
 
     monkeypatch.setattr(Session, "fetch", noted)
     database = Database(settings)
-    first, second = Role("first", database), Role("second", database)
+    first, second = Waiting("first", database), Waiting("second", database)
     async with asyncio.timeout(SECONDS_MAX), asyncio.TaskGroup() as group:
         group.create_task(first.run())
         await first.leads.wait()
