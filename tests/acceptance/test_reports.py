@@ -36,14 +36,17 @@ async def test_a_report_is_made_and_listed(filed: Settings, topics: list[str], f
         await shell.good("send", "user.register", '{"user_id": "ada"}', "--wait")
         done = await shell.run("report", month)
         assert done.code == 0, done
-        link = done.out.strip()
+        link, page = done.out.splitlines()
+        assert page == link.removesuffix(".csv") + ".html"
         assert link == (folder / month[:4] / f"{filed.topic_prefix}-{month}.csv").as_uri()
         told = json.loads((await shell.run("report", month, "--json")).out)
-        assert (told["link"], told["rows"]) == (link, 1)
+        assert (told["link"], told["page_link"], told["rows"]) == (link, page, 1)
         listed = await shell.good("reports")
         assert all(part in listed for part in (month, "partial", link, f"{filed.topic_prefix}-{month}.html"))
         (row,) = map(json.loads, (await shell.good("reports", "--json")).splitlines())
         assert (row["state"], row["rows"], row["attempts"]) == ("partial", 1, 2)
+        assert (row["year"], row["month"]) == (told["year"], told["month"])
+        assert row["made_at"].endswith("Z"), "as in events"
         said = await shell.bad("report", "2999-01")
         assert "month_not_begun" in said
         assert "before_journal" in await shell.bad("report", "1970-01")
