@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.envelope import Data, Envelope
+from schemas.forms import EMPTY, NULL, TEXT, never
+from schemas.imports import ImportBegin, ImportCancel, ImportCommit, ImportUsers, Opening
 from schemas.times import Timestamp, Ttl
 from schemas.topics import Topic
 from schemas.values import SEGMENTS_PER_COMMAND_MAX, Description, Owner, Percent, Segment, Tags, UserId
@@ -21,29 +23,15 @@ CommandType = Literal[
     "membership.change",
     "membership.query",
     "report.request",
+    "import.begin",
+    "import.users",
+    "import.commit",
+    "import.cancel",
 ]
 """A command's name; `schemas.envelope.qualified` makes the CloudEvents type of it."""
 
 CHANGEABLE = ("description", "owner", "tags", "percent")
 """The fields of a segment that `segment.update` can change."""
-
-
-_TEXT: JsonValue = {"type": "string"}
-_NULL: JsonValue = {"type": "null"}
-_EMPTY: JsonValue = {"type": ["array", "null"], "maxItems": 0}
-
-
-def _never(*wrong: dict[str, JsonValue]) -> ConfigDict:
-    """What the fields together must not be, each given as their schemas; one that is given as text must be there.
-
-    Said by `not` alone, since generators of models make a union of `anyOf`; and with each type, since compilers in
-    strict mode want it beside what it is said of.
-    """
-    listed: list[JsonValue] = [
-        {"type": "object", "required": [name for name in fields if fields[name] is _TEXT], "properties": fields}
-        for fields in wrong
-    ]
-    return ConfigDict(json_schema_extra={"not": listed[0] if len(listed) == 1 else {"anyOf": listed}})
 
 
 class SegmentCreate(Data):
@@ -59,7 +47,7 @@ class SegmentCreate(Data):
 class SegmentUpdate(Data):
     """Changes a segment; a new percent ramps its rollout. An empty description or owner clears it, as `[]` the tags."""
 
-    model_config = _never(dict.fromkeys(CHANGEABLE, _NULL))
+    model_config = never(dict.fromkeys(CHANGEABLE, NULL))
 
     segment: Segment
     description: Description | None = None
@@ -104,7 +92,7 @@ class UserForget(Data):
 class Addition(Data):
     """A segment to add a user to; a `ttl` or `expires_at` of its own overrides the command's."""
 
-    model_config = _never({"ttl": _TEXT, "expires_at": _TEXT})
+    model_config = never({"ttl": TEXT, "expires_at": TEXT})
 
     segment: Segment
     ttl: Ttl | None = None
@@ -120,11 +108,11 @@ Removes = Annotated[tuple[Segment, ...], _ONCE]
 class MembershipChange(Data):
     """Adds a user to segments and removes it from others, all of it or nothing."""
 
-    model_config = _never(
-        {"add": _EMPTY, "remove": _EMPTY},
-        {"add": _EMPTY, "ttl": _TEXT},
-        {"add": _EMPTY, "expires_at": _TEXT},
-        {"ttl": _TEXT, "expires_at": _TEXT},
+    model_config = never(
+        {"add": EMPTY, "remove": EMPTY},
+        {"add": EMPTY, "ttl": TEXT},
+        {"add": EMPTY, "expires_at": TEXT},
+        {"ttl": TEXT, "expires_at": TEXT},
     )
 
     user_id: UserId
@@ -156,7 +144,18 @@ class Change(NamedTuple):
 
 
 Payload = (
-    SegmentCreate | SegmentUpdate | SegmentDelete | UserRegister | UserForget | Change | MembershipQuery | ReportRequest
+    SegmentCreate
+    | SegmentUpdate
+    | SegmentDelete
+    | UserRegister
+    | UserForget
+    | Change
+    | MembershipQuery
+    | ReportRequest
+    | Opening
+    | ImportUsers
+    | ImportCommit
+    | ImportCancel
 )
 
 
@@ -200,6 +199,26 @@ class ReportRequestCommand(Envelope):
     data: ReportRequest
 
 
+class ImportBeginCommand(Envelope):
+    type: Literal["segmentation.import.begin.v1"]
+    data: ImportBegin
+
+
+class ImportUsersCommand(Envelope):
+    type: Literal["segmentation.import.users.v1"]
+    data: ImportUsers
+
+
+class ImportCommitCommand(Envelope):
+    type: Literal["segmentation.import.commit.v1"]
+    data: ImportCommit
+
+
+class ImportCancelCommand(Envelope):
+    type: Literal["segmentation.import.cancel.v1"]
+    data: ImportCancel
+
+
 Record = (
     SegmentCreateCommand
     | SegmentUpdateCommand
@@ -209,6 +228,10 @@ Record = (
     | MembershipChangeCommand
     | MembershipQueryCommand
     | ReportRequestCommand
+    | ImportBeginCommand
+    | ImportUsersCommand
+    | ImportCommitCommand
+    | ImportCancelCommand
 )
 """A command's whole CloudEvent as it came."""
 
@@ -230,6 +253,10 @@ COMMANDS: dict[CommandType, CommandSpec] = {
     "membership.change": CommandSpec(MembershipChangeCommand, MembershipChange, Topic.MEMBERSHIP_COMMANDS),
     "membership.query": CommandSpec(MembershipQueryCommand, MembershipQuery, Topic.MEMBERSHIP_COMMANDS),
     "report.request": CommandSpec(ReportRequestCommand, ReportRequest, Topic.REPORT_COMMANDS),
+    "import.begin": CommandSpec(ImportBeginCommand, ImportBegin, Topic.IMPORT_COMMANDS),
+    "import.users": CommandSpec(ImportUsersCommand, ImportUsers, Topic.IMPORT_COMMANDS),
+    "import.commit": CommandSpec(ImportCommitCommand, ImportCommit, Topic.IMPORT_COMMANDS),
+    "import.cancel": CommandSpec(ImportCancelCommand, ImportCancel, Topic.IMPORT_COMMANDS),
 }
 
 

@@ -58,4 +58,4 @@ def _ttl(text: str) -> list[int]:
 
 def _plain(value: object) -> object:
     """An absent value and its default are the same."""
-    return None if value in ("release", ()) else value
+    return None if value in ("release", "skip", ()) else value

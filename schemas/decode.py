@@ -27,9 +27,10 @@ from schemas.commands import (
 )
 from schemas.content import content_of
 from schemas.envelope import REQUIRED_ATTRIBUTES, STRUCTURED_HEADERS, TYPE_CHARACTERS_MAX, Envelope, qualified
+from schemas.imports import ImportBegin, Opening
 from schemas.judged import Command, DataT_co, Refusal, refused, untimely
 from schemas.rejections import FieldError, RefusalCode, RejectionCode
-from schemas.resolve import Problems, key_error, resolve
+from schemas.resolve import Problems, key_error, resolve, resolve_opening
 from schemas.topics import Topic
 from schemas.values import (
     ATTRIBUTE_PATTERN,
@@ -111,7 +112,13 @@ def _command(record: Record, key: bytes | None, topic: Topic, timestamp_ms: int)
     """The rules that a validated record still has to meet."""
     time = _time(record, timestamp_ms)
     data, name = record.data, _NAMES[record.type]
-    payload: Payload | Problems = resolve(data, time or _EPOCH) if isinstance(data, MembershipChange) else data
+    payload: Payload | Problems
+    if isinstance(data, MembershipChange):
+        payload = resolve(data, time or _EPOCH)
+    elif isinstance(data, ImportBegin):
+        payload = resolve_opening(data, time or _EPOCH)
+    else:
+        payload = data
     problems = payload if isinstance(payload, Problems) else _NONE
     wrong_key = key_error(topic, data, key)
     if time is None or wrong_key or problems.errors:
@@ -120,10 +127,18 @@ def _command(record: Record, key: bytes | None, topic: Topic, timestamp_ms: int)
         errors += [wrong_key] if wrong_key else []
         if wrong_key or not problems.timely or record.time is not None or name == "membership.query":
             return errors
-        nothing = Change(data.user_id, [], []) if isinstance(data, MembershipChange) else data
-        return _made(record, name, time or _EPOCH, nothing)._replace(untimely=tuple(errors))
+        return _made(record, name, time or _EPOCH, _nothing(data))._replace(untimely=tuple(errors))
     assert not isinstance(payload, Problems)
     return _made(record, name, time, payload)
+
+
+def _nothing(data: object) -> Payload:
+    """The data of a command that is refused when its name is fresh: only what it is about matters."""
+    if isinstance(data, MembershipChange):
+        return Change(data.user_id, [], [])
+    if isinstance(data, ImportBegin):
+        return Opening(data.import_id, data.segment, data.mode, None, registers=False)
+    return data  # type: ignore[return-value] # all others are their own payload
 
 
 def _made(record: Record, name: CommandType, time: datetime, payload: Payload) -> Command:

@@ -5,15 +5,25 @@ reasons that they do not know, so the models do too; `check_event` is strict, fo
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from schemas.envelope import JsonMediaType
+from schemas.event_values import Count, Event, EventData, SegmentId, UserIdText, open_text
+from schemas.import_events import (
+    ImportBegan,
+    ImportBeganEvent,
+    ImportCompleted,
+    ImportCompletedEvent,
+    ImportFailed,
+    ImportFailedEvent,
+    ImportReceived,
+    ImportReceivedEvent,
+)
 from schemas.rejections import RejectionCode
 from schemas.times import Timestamp
 from schemas.topics import Topic
-from schemas.values import ATTRIBUTE_PATTERN, USER_ID_CHARACTERS_MAX, EventId, EventSource, Percent, Segment
+from schemas.values import Percent, Segment
 
 EventType = Literal[
     "segment.created",
@@ -23,35 +33,22 @@ EventType = Literal[
     "membership.changed",
     "report.published",
     "report.failed",
+    "import.began",
+    "import.received",
+    "import.completed",
+    "import.failed",
     "command.rejected",
     "membership.snapshot",
 ]
 """An event's name; `schemas.envelope.qualified` makes the CloudEvents type of it."""
 
-Reason = Literal["command", "rollout", "expiry", "segment_deleted", "user_registered", "user_forgotten"]
+Reason = Literal["command", "rollout", "expiry", "segment_deleted", "user_registered", "user_forgotten", "import"]
 """Why memberships changed, as of now; more may come."""
 
 Cause = Literal["rollout", "segment_deleted"]
 Origin = Literal["command", "rollout"]
-
-
-def _open(known: Sequence[str], what: str) -> Any:
-    """A text whose known values are listed; a new one must not break a subscriber."""
-    listed = ", ".join(f"`{value}`" for value in known)
-    return Field(min_length=1, examples=[*known], description=f"{what}: {listed}. Subscribers must accept new ones.")
-
-
-SegmentId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description="A UUID.")]
-UserIdText = Annotated[str, Field(min_length=1, max_length=USER_ID_CHARACTERS_MAX)]
-Count = Annotated[int, Field(strict=True, ge=0)]
 Year = Annotated[int, Field(strict=True, ge=1970, le=9999)]
 Month = Annotated[int, Field(strict=True, ge=1, le=12)]
-
-
-class EventData(BaseModel):
-    """The base of everything in an event's `data`."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class SegmentState(EventData):
@@ -78,7 +75,7 @@ class SegmentPopulated(EventData):
 
     segment: Segment
     segment_id: SegmentId
-    cause: str = _open(get_args(Cause), "What has run")
+    cause: str = open_text(get_args(Cause), "What has run")
     percent: Percent | None
     entered: Count
     exited: Count
@@ -103,7 +100,7 @@ class MembershipChanged(EventData):
     """What changed for a user. The lists keep the command's order."""
 
     user_id: UserIdText
-    reason: str = _open(get_args(Reason), "Why")
+    reason: str = open_text(get_args(Reason), "Why")
     entered: tuple[Entered, ...]
     exited: tuple[Exited, ...]
     renewed: tuple[Entered, ...] = Field(description="Active memberships that got another expiry.")
@@ -147,7 +144,7 @@ class RejectedField(EventData):
 class CommandRejected(EventData):
     """A record was not applied, and why. What could not be read of its attributes is left out."""
 
-    code: str = _open([*RejectionCode], "Why; the codes are explained below")
+    code: str = open_text([*RejectionCode], "Why; the codes are explained below")
     message: str
     errors: tuple[RejectedField, ...]
     topic: str
@@ -169,7 +166,7 @@ class ActiveMembership(EventData):
 
     segment: Segment
     segment_id: SegmentId
-    origin: str = _open(get_args(Origin), "What has brought the user in")
+    origin: str = open_text(get_args(Origin), "What has brought the user in")
     since: Timestamp
     expires_at: Timestamp | None
 
@@ -180,34 +177,6 @@ class MembershipSnapshot(EventData):
     user_id: UserIdText
     segments: tuple[ActiveMembership, ...]
     more: bool | None = Field(default=None, description="true where there are more than the 40,000 of one answer.")
-
-
-class Event(BaseModel):
-    """What every event carries around its data."""
-
-    model_config = ConfigDict(frozen=True)
-
-    specversion: Literal["1.0"]
-    id: EventId = Field(description="The same whenever the event is sent again.")
-    source: EventSource
-    type: str
-    time: Timestamp
-    subject: str = Field(
-        min_length=1,
-        description="What the event is about, which is the record key: the user id, the segment or the month. Of "
-        "`command.rejected` it is the record's place, `topic/partition/offset`.",
-    )
-    datacontenttype: JsonMediaType
-    partitionkey: str | None = Field(default=None, description="The record key; of a refused record's, the beginning.")
-    sequence: str | None = Field(
-        default=None, pattern=r"^[0-9]+$", description="Grows strictly along the journal, so for each user too."
-    )
-    causationid: str | None = Field(default=None, pattern=ATTRIBUTE_PATTERN, description="The command's `id`.")
-    causationsource: str | None = Field(
-        default=None, pattern=ATTRIBUTE_PATTERN, description="The command's `source`, which with its id names it."
-    )
-    correlationid: str | None = Field(default=None, description="The command's.")
-    traceparent: str | None = Field(default=None, description="The command's.")
 
 
 class SegmentCreatedEvent(Event):
@@ -284,6 +253,14 @@ EVENTS: dict[EventType, EventSpec] = {
     "report.failed": EventSpec(
         ReportFailedEvent, ReportFailed, Topic.REPORT_EVENTS, "a month's report could not be made or published"
     ),
+    "import.began": EventSpec(ImportBeganEvent, ImportBegan, Topic.IMPORT_EVENTS, "a list of users is open"),
+    "import.received": EventSpec(
+        ImportReceivedEvent, ImportReceived, Topic.IMPORT_EVENTS, "users were added to a list"
+    ),
+    "import.completed": EventSpec(
+        ImportCompletedEvent, ImportCompleted, Topic.IMPORT_EVENTS, "a list was applied to its last user"
+    ),
+    "import.failed": EventSpec(ImportFailedEvent, ImportFailed, Topic.IMPORT_EVENTS, "a list was dropped"),
     "command.rejected": EventSpec(
         CommandRejectedEvent, CommandRejected, Topic.REJECTIONS, "a record was not applied, and why"
     ),
@@ -296,3 +273,8 @@ EVENTS: dict[EventType, EventSpec] = {
 def check_event(name: EventType, value: bytes) -> Event:
     """The event in a record's value; raises pydantic's ValidationError, also for a field that is not documented."""
     return EVENTS[name].record.model_validate_json(value, extra="forbid")
+
+
+def names_on(topic: Topic) -> Sequence[EventType]:
+    """The events that go to a topic."""
+    return [name for name, spec in EVENTS.items() if spec.topic is topic]

@@ -45,6 +45,8 @@ def _key(topic: Topic, data: object) -> bytes:
             key = data.get("segment")
         case Topic.MEMBERSHIP_COMMANDS:
             key = data.get("user_id")
+        case Topic.IMPORT_COMMANDS:
+            key = data.get("import")
         case _:
             key = f"{str(data.get('year')).zfill(4)}-{str(data.get('month')).zfill(2)}"
     return str(key).encode(errors="replace")

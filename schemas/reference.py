@@ -6,7 +6,8 @@ from typing import Any
 from schemas import jsonschemas, times, values
 from schemas.commands import COMMANDS
 from schemas.envelope import Envelope, qualified
-from schemas.events import EVENTS, Event
+from schemas.event_values import Event
+from schemas.events import EVENTS
 from schemas.rejections import MEANINGS
 from schemas.topics import PREFIX_DEFAULT, TOPICS, topic_name
 

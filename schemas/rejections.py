@@ -18,6 +18,9 @@ class RejectionCode(StrEnum):
     USER_NOT_FOUND = "user_not_found"
     ID_REUSED = "id_reused"
     TOO_MANY_SEGMENTS = "too_many_segments"
+    IMPORT_EXISTS = "import_exists"
+    IMPORT_NOT_FOUND = "import_not_found"
+    IMPORT_CLOSED = "import_closed"
     FAILED = "failed"
 
 
@@ -39,6 +42,9 @@ MEANINGS: dict[RejectionCode, str] = {
     "within `SEGMENTATION_DEDUPLICATION_WINDOW`; said once",
     RejectionCode.TOO_MANY_SEGMENTS: "the user would be in more segments, or more segments would have a percent, than "
     "`SEGMENTATION_SEGMENTS_OF_USER_MAX`",
+    RejectionCode.IMPORT_EXISTS: "there is, or lately was, an import of that id: choose another one",
+    RejectionCode.IMPORT_NOT_FOUND: "there is no import of that id: begin it with `import.begin`",
+    RejectionCode.IMPORT_CLOSED: "the import was committed, cancelled or abandoned before: nothing can be added to it",
     RejectionCode.FAILED: "applying this one command failed in the database for a reason of its own"
     "; the rest of its batch went through",
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from schemas.commands import Addition, Change, MembershipChange
+from schemas.imports import ImportBegin, Opening
 from schemas.rejections import FieldError
 from schemas.times import expiry
 from schemas.topics import Topic
@@ -12,6 +13,7 @@ from schemas.values import SEGMENTS_PER_COMMAND_MAX, shown
 
 _MEMBERSHIP_COMMANDS = Topic.MEMBERSHIP_COMMANDS
 _SEGMENT_COMMANDS = Topic.SEGMENT_COMMANDS
+_IMPORT_COMMANDS = Topic.IMPORT_COMMANDS
 
 
 @dataclass(slots=True)
@@ -55,6 +57,19 @@ def _resolve_each(change: MembershipChange, time: datetime, *, has_expiry: bool)
     return problems if problems.errors else Change(change.user_id, resolved, list(remove))
 
 
+def resolve_opening(begin: ImportBegin, time: datetime) -> Opening | Problems:
+    """The beginning of an import with its expiry as an instant counted from `time`, or what is wrong with it."""
+    problems = Problems()
+    if begin.mode == "remove":
+        for name in ("ttl", "expires_at"):
+            if getattr(begin, name) is not None:
+                problems.add(FieldError(f"data.{name}", "must not stand with the mode remove"))
+    expires_at = None if problems.errors else _expiry(begin, time, "data", problems)
+    if problems.errors:
+        return problems
+    return Opening(begin.import_id, begin.segment, begin.mode, expires_at, begin.unknown_users == "register")
+
+
 def _structure_errors(change: MembershipChange, names: list[str]) -> Iterator[FieldError]:
     added = len(change.add or ())
     if not names:
@@ -73,7 +88,9 @@ def _structure_errors(change: MembershipChange, names: list[str]) -> Iterator[Fi
             yield FieldError(f"data.{name}", "must not stand without a segment in add")
 
 
-def _expiry(source: MembershipChange | Addition, time: datetime, at: str, problems: Problems) -> datetime | None:
+def _expiry(
+    source: MembershipChange | Addition | ImportBegin, time: datetime, at: str, problems: Problems
+) -> datetime | None:
     """The expiry that stands at `at`, or None; what is wrong with it is noted."""
     if source.ttl is not None and source.expires_at is not None:
         problems.add(FieldError(f"{at}.expires_at", "must not stand beside a ttl"))
@@ -108,6 +125,8 @@ def key_error(topic: Topic, data: object, key: bytes | None) -> FieldError | Non
         what, expected = "user id", getattr(data, "user_id", None)
     elif topic is _SEGMENT_COMMANDS:
         what, expected = "segment", getattr(data, "segment", None)
+    elif topic is _IMPORT_COMMANDS:
+        what, expected = "import's id", getattr(data, "import_id", None)
     else:
         return None
     if expected is None or key == expected.encode():

@@ -44,6 +44,7 @@ _SENTENCES: Mapping[str, Callable[[ErrorDetails], str]] = {
     "string_too_long": lambda error: (
         f"must be at most {error['ctx']['max_length']:,} characters long, has {len(error['input']):,}"
     ),
+    "too_short": lambda error: "must not be empty",
     "too_long": lambda error: f"must have at most {error['ctx']['max_length']:,} items, has {len(error['input']):,}",
     "int_type": _is("a whole number"),
     "greater_than_equal": lambda error: f"must be at least {error['ctx']['ge']}, is {shown(error['input'])}",

@@ -1,4 +1,4 @@
-"""The nine topics: what each one holds, what its records are keyed by, and how Kafka is to keep it."""
+"""The topics: what each one holds, what its records are keyed by, and how Kafka is to keep it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,9 +19,11 @@ class Topic(StrEnum):
     SEGMENT_COMMANDS = "segment-commands"
     MEMBERSHIP_COMMANDS = "membership-commands"
     REPORT_COMMANDS = "report-commands"
+    IMPORT_COMMANDS = "import-commands"
     SEGMENT_EVENTS = "segment-events"
     MEMBERSHIP_EVENTS = "membership-events"
     REPORT_EVENTS = "report-events"
+    IMPORT_EVENTS = "import-events"
     REJECTIONS = "rejections"
     REPLIES = "replies"
     RELAY_POSITIONS = "relay-positions"
@@ -41,9 +43,11 @@ TOPICS: dict[Topic, TopicSpec] = {
     Topic.SEGMENT_COMMANDS: TopicSpec("the segment", "in", "segment commands"),
     Topic.MEMBERSHIP_COMMANDS: TopicSpec("the user id", "in", "user and membership commands and queries"),
     Topic.REPORT_COMMANDS: TopicSpec("any", "in", "report requests"),
+    Topic.IMPORT_COMMANDS: TopicSpec("the import's id", "in", "lists of users, piece by piece"),
     Topic.SEGMENT_EVENTS: TopicSpec("the segment", "out", "what happened to segments"),
     Topic.MEMBERSHIP_EVENTS: TopicSpec("the user id", "out", "what happened to users' memberships"),
     Topic.REPORT_EVENTS: TopicSpec("the month, YYYY-MM", "out", "published and failed reports"),
+    Topic.IMPORT_EVENTS: TopicSpec("the import's id", "out", "how far lists are, and what came of them"),
     Topic.REJECTIONS: TopicSpec("the command's own key", "out", "every record that was not applied, and why"),
     Topic.REPLIES: TopicSpec(
         "the query's key", "out", "answers to queries, unless the query names another topic in `replyto`"

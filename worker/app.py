@@ -7,6 +7,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from worker import deployment, waiting
 from worker.errors import ConfigurationError, WorkerError
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
+from worker.jobs.imports import Imports
 from worker.jobs.leader import Leader
 from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
@@ -70,7 +72,8 @@ class App:
         self.relay = Relay(settings, database, progress, clock=server_clock, latency=self._latency)
         retention = Retention(server_clock, settings.deduplication_window, settings.journal_retention)
         tally = Tally(database.session("tally", statement_seconds_max=COUNT_SECONDS_MAX))
-        jobs = [Expiry(server_clock), Rollout(server_clock), Deletion(server_clock), tally, retention]
+        imports = Imports(server_clock, timedelta(seconds=settings.import_seconds_max))
+        jobs = [Expiry(server_clock), Rollout(server_clock), imports, Deletion(server_clock), tally, retention]
         self.jobs = Leader(database, progress, jobs, clock=server_clock, journaled=self.relay.notify)
         self.reporter = Reporter(
             settings, database, progress, storage_of(settings), clock=server_clock, journaled=self.relay.notify

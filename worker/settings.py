@@ -94,6 +94,9 @@ class Settings(BaseSettings):
         isodate.Duration(months=13),
         description="how long a month's journal is kept after its end, once published and reported; ISO 8601 duration",
     )
+    import_seconds_max: int = Field(
+        86_400, ge=60, description="time after which an import that was not committed is dropped, s"
+    )
     record_bytes_max: int = Field(262_144, ge=1_024, description="largest command record, bytes")
     report_storage: str = Field(
         "directory:reports",

@@ -13,8 +13,9 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from schemas.commands import COMMANDS, Change, names_on
 from schemas.failures import MakingFailure, RequestFailure, StorageFailure
+from schemas.imports import Opening
 from schemas.topics import Topic
-from tests.tidy.sources import ROOT
+from tests.tidy.sources import ROOT, SQL
 from worker.cli.settings_page import env_file, markdown
 from worker.jobs.leader import Leader
 from worker.journal.relay import Relay
@@ -37,7 +38,8 @@ def test_every_command_that_is_consumed_is_handled() -> None:
 
 def test_a_handler_takes_what_its_command_holds() -> None:
     """The types of the data are checked from the decoder to the table, and from the table on; here they meet."""
-    held = {name: Change if name == "membership.change" else spec.data for name, spec in COMMANDS.items()}
+    resolved = {"membership.change": Change, "import.begin": Opening}
+    held = {name: resolved.get(name, spec.data) for name, spec in COMMANDS.items()}
     assert {name: handler.data for name, handler in HANDLERS.items()} == {name: held[name] for name in HANDLERS}
 
 
@@ -48,7 +50,8 @@ def test_what_is_of_segments_and_what_works_alone() -> None:
 
 
 def test_every_letter_of_an_effect_is_known() -> None:
-    said = set(re.findall(r"(?:then|else) '(.)'", statement("memberships_change")))
+    function = (SQL / "migrations" / "0011_imports.sql").read_text(encoding="utf-8").partition("function effect_on")[2]
+    said = set(re.findall(r"(?:then|else) '(.)'", function + statement("memberships_change")))
     assert said == EFFECTS.keys() | {UNKNOWN_USER, UNKNOWN_SEGMENT}
 
 

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from worker.cli.commands_ask import Wait, questions
+from worker.cli.commands_import import importing
 from worker.cli.commands_report import reporting
 from worker.cli.commands_segments import listing
 from worker.cli.console import EXIT_FAILED, err, failing, out, run, write
@@ -45,6 +46,7 @@ reset = typer.Typer(help="Decide where to go on when Kafka and PostgreSQL contra
 app.add_typer(reset, name="reset")
 app.add_typer(questions)  # the commands of these stand beside the others
 app.add_typer(listing)
+app.add_typer(importing)
 app.add_typer(reporting)
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

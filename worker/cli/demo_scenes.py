@@ -29,7 +29,7 @@ class Scene:
 
 def scenes(now: datetime) -> list[Scene]:
     """Every command once or more, and what is refused."""
-    return [*_beginnings(), *_changes(now), *_rollouts(), *_refusals(), *_farewells(), _report(now)]
+    return [*_beginnings(), *_changes(now), *_rollouts(), *_imports(), *_refusals(), *_farewells(), _report(now)]
 
 
 def _beginnings() -> list[Scene]:
@@ -89,6 +89,17 @@ def _rollouts() -> list[Scene]:
             {"user_id": "user-1", "add": ["discount-30"], "ttl": "PT2S"},
             until="expiry",
         ),
+    ]
+
+
+def _imports() -> list[Scene]:
+    lists = {"import": "week-48", "segment": "discount-30", "mode": "replace"}
+    return [
+        Scene("A list of users takes the place of a segment's members", "import.begin", lists),
+        Scene("", "import.users", {"import": "week-48", "user_ids": ["grace", "user-2", "user-3", "nobody"]}),
+        Scene("", "import.commit", {"import": "week-48", "users": 4}, until="import.completed"),
+        Scene("… and one is dropped", "import.begin", {"import": "week-49", "segment": "beta", "mode": "add"}),
+        Scene("", "import.cancel", {"import": "week-49"}),
     ]
 
 

@@ -27,6 +27,7 @@ REASONS = {
     "segment_deleted": "as the segment was deleted",
     "user_registered": "registered",
     "user_forgotten": "and is forgotten",
+    "import": "by an import",
 }
 CAUSES = {"rollout": "rollout", "segment_deleted": "deletion"}
 
@@ -113,6 +114,15 @@ def _failed(data: dict[str, Any]) -> list[Styled]:
     return [(f"{data['year']}-{data['month']:02}", "bold"), (why, "red")]
 
 
+def _import(words: str) -> Callable[[dict[str, Any]], list[Styled]]:
+    return lambda data: [
+        (data["import"], "bold"),
+        ("  import into ", ""),
+        (data["segment"], "magenta"),
+        (" " + words.format_map(data), ""),
+    ]
+
+
 def _changes(data: dict[str, Any]) -> list[Styled]:
     parts: list[Styled] = []  # each with the space before the next one
     for item in data["entered"]:
@@ -187,4 +197,10 @@ FORMS: dict[str, Callable[[dict[str, Any]], list[Styled]]] = {
     "command.rejected": _rejected,
     "report.published": _published,
     "report.failed": _failed,
+    "import.began": _import("began"),
+    "import.received": _import("has {received:,} user ids"),
+    "import.completed": _import(
+        "complete: {users:,} users, {entered:,} entered, {exited:,} exited, {renewed:,} renewed, {unknown:,} unknown"
+    ),
+    "import.failed": _import("failed, {code}: {message}"),
 }

@@ -10,8 +10,8 @@ import orjson
 
 from schemas.encode import encode_event
 from schemas.envelope import STRUCTURED_HEADERS
-from schemas.events import EVENTS, EventType
-from schemas.topics import topic_name
+from schemas.events import EVENTS, EventType, names_on
+from schemas.topics import Topic, topic_name
 from worker.errors import Unavailable
 from worker.postgres.session import Record, Session
 from worker.settings import Settings
@@ -29,6 +29,9 @@ KEY_CHARACTERS_SHOWN_MAX = 4_096
 
 _LISTS = ("entered", "exited", "renewed", "unchanged")
 _HEADERS = list(STRUCTURED_HEADERS)  # aiokafka's builder takes a list only
+
+
+IMPORT_EVENTS = frozenset(names_on(Topic.IMPORT_EVENTS))
 
 
 class Event(NamedTuple):
@@ -95,6 +98,10 @@ class Encoder:
         elif name in ("report.published", "report.failed"):
             detail = orjson.loads(row["detail"])
             subject = f"{detail['year']:04}-{detail['month']:02}"
+            key = subject.encode()
+            data = orjson.Fragment(row["detail"])
+        elif name in IMPORT_EVENTS:
+            subject = orjson.loads(row["detail"])["import"]
             key = subject.encode()
             data = orjson.Fragment(row["detail"])
         elif name not in EVENTS:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from schemas.decode import Command, Refusal
 from schemas.encode import encode_data
 from schemas.values import RECORD_KEY_BYTES_MAX
-from worker.postgres.session import Session
+from worker.postgres.session import Record, Session
 
 
 class Row(NamedTuple):
@@ -82,6 +82,24 @@ def segment_event(command: Command[object] | None, event_type: str, segment_key:
 def report_event(command: Command[object] | None, event_type: str, detail: dict[str, Any]) -> Row:
     """Something became of a month's report; `detail` is the event's data."""
     return _event(command, event_type, detail)
+
+
+def import_event(command: Command[object], event_type: str, segment_key: int, detail: dict[str, Any]) -> Row:
+    """A command about an import was accepted; `detail` is the event's data."""
+    return _event(command, event_type, detail)._replace(segment_key=segment_key)
+
+
+def import_outcome(row: Record, event_type: str, detail: dict[str, Any]) -> Row:
+    """An import has ended; its row has the name of the command that closed it, and `detail` is the event's data."""
+    return Row(
+        event_type,
+        segment_key=row["segment_key"],
+        command_id=row["command_id"],
+        command_source=row["command_source"],
+        correlation_id=row["correlation_id"],
+        traceparent=row["traceparent"],
+        detail=encode_data(detail).decode(),
+    )
 
 
 def _event(command: Command[object] | None, event_type: str, detail: dict[str, Any]) -> Row:

@@ -36,7 +36,7 @@ from worker.settings import Settings
 
 log = logger(__name__)
 
-CONSUMED = (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS, Topic.REPORT_COMMANDS)
+CONSUMED = (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS, Topic.REPORT_COMMANDS, Topic.IMPORT_COMMANDS)
 REVOKE_SECONDS_MAX = 15.0
 """So long a rebalance waits for the batches in hand; after that they are fenced by their new owner."""
 RETRY_SECONDS = 0.5

@@ -61,6 +61,9 @@ REBALANCES = Counter("segmentation_rebalances_total", "Assignments of partitions
 ROLLOUT_MEMBERSHIPS = Counter(
     "segmentation_rollout_memberships_total", "Memberships begun or ended by a rollout", ["change"]
 )
+IMPORTED_MEMBERSHIPS = Counter(
+    "segmentation_imported_memberships_total", "Memberships begun, ended or renewed by lists of users"
+)
 EXPIRED_MEMBERSHIPS = Counter(
     "segmentation_expired_memberships_total",
     "Memberships whose time was over: ended, or gone on as rollout memberships",

@@ -13,7 +13,19 @@ from typer.testing import CliRunner, Result
 from worker.cli.commands import app
 
 COMMANDS = ["run", "migrate", "topics", "send", "watch", "services", "demo", "settings", "jobs", "preview"]
-COMMANDS += ["query", "why", "history", "report", "reports", "doctor", "segments", "segment", "members"]
+COMMANDS += [
+    "query",
+    "why",
+    "history",
+    "report",
+    "reports",
+    "doctor",
+    "segments",
+    "segment",
+    "members",
+    "import",
+    "imports",
+]
 RESETS = ["positions", "relay", "deployment"]
 
 

@@ -20,6 +20,10 @@ GOOD: dict[CommandType, dict[str, Any]] = {
     "user.forget": {"user_id": "u1"},
     "membership.change": {"user_id": "u1", "add": ["a", {"segment": "b", "ttl": "P2M"}], "remove": ["c"]},
     "membership.query": {"user_id": "u1"},
+    "import.begin": {"import": "i1", "segment": "beta", "mode": "add", "ttl": "P1D", "unknown_users": "register"},
+    "import.users": {"import": "i1", "user_ids": ["u1", 2]},
+    "import.commit": {"import": "i1", "users": 2},
+    "import.cancel": {"import": "i1"},
     "report.request": {"year": 2025, "month": 1},
 }
 
@@ -35,7 +39,7 @@ def event(name: CommandType, data: Any = MISSING, **attributes: Any) -> dict[str
 
 def key_of(data: Any) -> bytes | None:
     """The key that the contract asks for, as far as the data says one."""
-    key = data.get("segment", data.get("user_id")) if isinstance(data, dict) else None
+    key = data.get("import", data.get("segment", data.get("user_id"))) if isinstance(data, dict) else None
     return None if key is None else str(key).encode(errors="replace")
 
 

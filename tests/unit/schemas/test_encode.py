@@ -30,6 +30,7 @@ STATE = {
     "tags": ["t"],
     "percent": 12.5,
 }
+IMPORT = {"import": "i1", "segment": "a", "segment_id": ID, "mode": "add"}
 REFUSED = {
     "code": "invalid",
     "message": "m",
@@ -69,6 +70,12 @@ DATA: dict[EventType, dict[str, Any]] = {
         "sha256": "0" * 64,
         "storage": "directory",
     },
+    "import.began": IMPORT,
+    "import.received": IMPORT | {"received": 5},
+    "import.completed": IMPORT
+    | dict.fromkeys(("received", "users", "entered", "exited", "renewed", "unchanged", "registered", "unknown"), 5)
+    | {"unknown_sample": ["u1"], "began_at": NOW},
+    "import.failed": {"import": "i1", "segment": "a", "code": "cancelled", "message": "m"},
     "report.failed": {"year": 2025, "month": 1, "code": "storage", "message": "m"},
     "command.rejected": REFUSED | {"command_id": "c1", "command_source": "/s", "command_type": "t"},
     "membership.snapshot": {

@@ -20,7 +20,7 @@ REGISTER = json.dumps(event("user.register")).encode()
 def test_the_key_is_what_the_command_is_about(name: CommandType, key: bytes | None) -> None:
     refusal = judge(json.dumps(event(name)).encode(), COMMANDS[name].topic, key)
     assert isinstance(refusal, Refusal)
-    what = "segment" if name.startswith("segment") else "user id"
+    what = {"segment": "segment", "import": "import's id"}.get(name.partition(".")[0], "user id")
     right = (key_of(GOOD[name]) or b"").decode()
     assert refusal.code == "invalid"
     assert errors_of(refusal)["key"].startswith(f'must be the {what}, "{right}", is ')

@@ -30,7 +30,7 @@ def test_a_row_names_its_own_models(name: str, spec: CommandSpec | EventSpec) ->
 
 def test_every_topic_has_a_row() -> None:
     assert set(TOPICS) == set(Topic)
-    assert len(Topic) == 9
+    assert len(Topic) == 11
     assert [topic for topic, spec in TOPICS.items() if spec.cleanup_policy == "compact"] == [Topic.RELAY_POSITIONS]
 
 

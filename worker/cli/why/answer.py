@@ -10,6 +10,8 @@ from worker.cli.render import moment
 from worker.cli.why.facts import Change, Facts, Generation, Membership
 
 FORGOTTEN = "user_forgotten"
+SAID = ("command", "import")
+"""The reasons of changes that a person or a program has asked for about this very user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def place(generation: Generation) -> str:
 
 def by(change: Change) -> str:
     """The command that it came from."""
+    if change.reason == "import":
+        return f"the import that the command {plain(change.command_id)} of {plain(change.command_source)} committed"
     return f"the command {plain(change.command_id)} of {plain(change.command_source)}"
 
 
@@ -117,9 +121,9 @@ def _in(facts: Facts, generation: Generation, row: Membership, trace: Trace) -> 
     if row.origin == "rollout":
         return _rolled_out(generation, row, trace)
     last = trace.last
-    if last is not None and last.reason == "command" and last.what == "entered":
+    if last is not None and last.reason in SAID and last.what == "entered":
         cause, why = last, f"added by {by(last)}"
-    elif last is not None and last.reason == "command" and last.what == "renewed":
+    elif last is not None and last.reason in SAID and last.what == "renewed":
         cause, why = last, f"renewed at {moment(last.time)} by {by(last)}"
     elif trace.unchanged:
         cause = trace.unchanged[0]
@@ -157,7 +161,7 @@ def _put_out(facts: Facts, generation: Generation, row: Membership, trace: Trace
         return Answer(False, "expired", f"{why}); {place(generation)}", trace.last)
     kept = "and so kept out of any percent until a command adds the user again"
     last = trace.last
-    if last is not None and last.what == "exited" and last.reason == "command":
+    if last is not None and last.what == "exited" and last.reason in SAID:
         return Answer(False, "removed", f"removed at {moment(last.time)} by {by(last)}, {kept}", last)
     if trace.unchanged:
         cause = trace.unchanged[0]
@@ -195,6 +199,8 @@ def _past(facts: Facts, trace: Trace) -> tuple[str, str]:
         return "forgotten_before", f"forgotten at {at} by {by(last)}, {again}, and not added since"
     if last.reason == "expiry" and last.what == "exited":
         return "expired", f"expired at {moment(trace.until or last.time)}"
+    if last.reason == "import" and last.what == "exited":
+        return "removed", f"removed at {at} by {by(last)}, as the user was not on its list"
     if last.reason == "rollout" and last.what == "exited":
         return "released", f"left at {at}, when its percent shrank"
     return "unexplained", f"the journal says {last.what} at {at} ({last.reason}), and no row holds it"

@@ -15,7 +15,9 @@ from schemas.commands import (
     UserForget,
     UserRegister,
 )
+from schemas.imports import ImportCancel, ImportCommit, ImportUsers, Opening
 from worker.line.handlers.context import Context, Handler, TooMuch
+from worker.line.handlers.imports import add_import_users, begin_imports, cancel_imports, commit_imports
 from worker.line.handlers.memberships import change_memberships
 from worker.line.handlers.reports import request_reports
 from worker.line.handlers.segments import create_segments, delete_segments, update_segments
@@ -28,6 +30,10 @@ _segment, _user = attrgetter("segment"), attrgetter("user_id")
 
 def _month(data: ReportRequest) -> str:
     return f"{data.year} {data.month}"  # no user's id has a space
+
+
+def _import(data: Opening | ImportUsers | ImportCommit | ImportCancel) -> str:
+    return f"{data.import_id} "  # nor has an import's, and it is told from a user's
 
 
 HANDLERS: dict[CommandType, Handler[Any]] = {
@@ -43,6 +49,10 @@ HANDLERS: dict[CommandType, Handler[Any]] = {
     "user.register": Handler[UserRegister](UserRegister, register_users, _user),
     "user.forget": Handler[UserForget](UserForget, forget_users, _user, is_exclusive=True),
     "membership.change": Handler[Change](Change, change_memberships, _user),
+    "import.begin": Handler[Opening](Opening, begin_imports, _import),
+    "import.users": Handler[ImportUsers](ImportUsers, add_import_users, _import),
+    "import.commit": Handler[ImportCommit](ImportCommit, commit_imports, _import),
+    "import.cancel": Handler[ImportCancel](ImportCancel, cancel_imports, _import),
     "report.request": Handler[ReportRequest](ReportRequest, request_reports, _month),
 }
 """Every command that changes state; in a round they are done in this order, which no outcome depends on."""

@@ -41,6 +41,7 @@ REASONS = {
     "and counts as renewed.",
     "segment_deleted": "The segment was deleted, which ended all its memberships.",
     "user_registered": "A new user was registered and fell into segments' percents.",
+    "import": "A list of users was imported, which put users into a segment, or took them out.",
     "user_forgotten": "A user was forgotten, which ended all its memberships.",
 }
 

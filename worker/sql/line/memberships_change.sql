@@ -24,20 +24,12 @@ with item as materialized (
             when is_lapsed(m.expires_at, null, $6, in_rollout(m.segment_key, m.user_key)) then excluded.since
             else m.since
         end
-    where (m.included or excluded.included) and not (
-        m.included and excluded.included and m.origin = 'command'
-        and m.expires_at is not distinct from excluded.expires_at
-        and (m.expires_at is null or m.expires_at > $6)
-    )
+    where is_changed_by(m.included, m.origin, m.expires_at, excluded.included, excluded.expires_at, $6)
     returning user_key, segment_key,
-        case
-            when old.included is not true then case when new.included then 'e' else 'u' end
-            when is_lapsed(old.expires_at, null, $6, in_rollout(segment_key, user_key))
-                then case when new.included then 'E' else 'U' end
-            when not new.included then 'x'
-            when old.expires_at is distinct from new.expires_at then 'r'
-            else 'u'
-        end as effect,
+        effect_on(
+            old.included, old.expires_at, is_lapsed(old.expires_at, null, $6, in_rollout(segment_key, user_key)),
+            new.included, new.expires_at
+        ) as effect,
         case when old.included and old.expires_at > $6 then old.expires_at end as holds_until
 )
 select

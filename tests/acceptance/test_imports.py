@@ -1,0 +1,61 @@
+"""Lists of users from a person's files into a segment, by the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.acceptance.shell import Shell
+
+
+async def _segment(shell: Shell, name: str, users: int) -> None:
+    commands = [{"type": "segment.create", "data": {"segment": name}}]
+    commands += [{"type": "user.register", "data": {"user_id": f"{name}-{number}"}} for number in range(users)]
+    await shell.good("send", "-", "--wait", stdin="\n".join(map(json.dumps, commands)))
+
+
+async def test_a_file_is_imported_and_told_of(shell: Shell, name: str, tmp_path: Path) -> None:
+    await _segment(shell, name, 3)
+    file, rejects = tmp_path / "users.csv", tmp_path / "rejects.ndjson"
+    file.write_text(f"user_id;note\n{name}-0;a\n{name}-1;b\n1.23E+17;c\n{name}-x;d\n{name}-0;e\n")
+    words = ("import", name, str(file), "--id", name, "--wait", "--rejects", str(rejects))
+    done = await shell.run(*words)
+    assert (done.code, done.out.count("2 entered")) == (0, 1), done
+    assert f"1 are not known and were left out, such as {name}-x" in done.out
+    assert "4 user ids sent, 1 rows left out" in done.err
+    assert "row 4: 1.23E+17: it looks like a number that a spreadsheet has rounded" in done.err
+    assert json.loads(rejects.read_text()) == {
+        "number": 4,
+        "text": "1.23E+17",
+        "reason": "it looks like a number that a spreadsheet has rounded: format the column as text",
+    }
+
+    again = await shell.run(*words, "--json")
+    assert again.code == 0, again
+    told = json.loads(again.out)
+    assert (told["received"], told["entered"], told["state"]) == (4, 2, "completed"), "a second run repeats nothing"
+
+    (row,) = [
+        row for row in map(json.loads, (await shell.good("imports", "--json")).splitlines()) if row["import"] == name
+    ]
+    assert (row["users"], row["unknown"]) == (3, 1)
+    assert name in await shell.good("imports")
+
+
+async def test_a_list_from_standard_input_replaces_the_members(shell: Shell, name: str) -> None:
+    await _segment(shell, name, 2)
+    first = await shell.run("import", name, "--wait", stdin=f"{name}-0\n")
+    assert "1 entered" in first.out, first
+    second = await shell.run("import", name, "-", "--mode", "replace", "--wait", stdin=f"{name}-1\n")
+    assert "1 entered, 1 exited" in second.out, second
+    members = await shell.good("members", name, "--all", "--csv")
+    assert [line.split(",")[0] for line in members.splitlines()[1:]] == [f"{name}-1"]
+
+
+async def test_what_can_not_be_imported_is_said(shell: Shell, name: str, tmp_path: Path) -> None:
+    missing = await shell.run("import", name, str(tmp_path / "none.csv"))
+    assert (missing.code, "segment_not_found" in missing.err) == (1, True), missing
+    await _segment(shell, name, 0)
+    missing = await shell.run("import", name, str(tmp_path / "none.csv"), "--id", f"{name}-2")
+    assert (missing.code, "none.csv: No such file" in missing.err) == (1, True), missing
+    assert (await shell.run("import", name, "--mode", "remove", "--ttl", "P1D", stdin="x")).code == 1

@@ -1,0 +1,74 @@
+-- returns one row: decided (how many of the next $2 users of import $1), and changed (journal rows); decided below $2: it was the end
+with i as materialized (
+    select * from imports where import_key = $1 and state = 'applying' for update
+), staged as materialized (
+    select x.user_id, u.user_key
+    from i
+    cross join lateral (
+        select user_id from import_users
+        where import_key = i.import_key and user_id > i.next_user_id
+        order by user_id
+        limit $2
+    ) x
+    left join users u on u.user_id = x.user_id
+), written as (
+    insert into memberships as m (user_key, segment_key, included, origin, since, expires_at)
+    select s.user_key, i.segment_key, i.mode <> 'remove', 'command', $3, i.expires_at
+    from i, staged s
+    where s.user_key is not null
+    order by s.user_key
+    on conflict (user_key, segment_key) do update
+    set included = excluded.included,
+        origin = 'command',
+        expires_at = excluded.expires_at,
+        since = case
+            when not (m.included and excluded.included) then excluded.since
+            when is_lapsed(m.expires_at, null, $3, in_rollout(m.segment_key, m.user_key)) then excluded.since
+            else m.since
+        end
+    where is_changed_by(m.included, m.origin, m.expires_at, excluded.included, excluded.expires_at, $3)
+    returning user_key,
+        effect_on(
+            old.included, old.expires_at, is_lapsed(old.expires_at, null, $3, in_rollout(segment_key, user_key)),
+            new.included, new.expires_at
+        ) as effect
+), decided as materialized (
+    select s.user_key, s.user_id, coalesce(w.effect, 'u') as effect
+    from staged s left join written w using (user_key)
+    where s.user_key is not null
+), told as materialized (
+    select user_key, user_id, 0 as n, effect from decided where effect in ('E', 'U')
+    union all
+    select user_key, user_id, 1, effect from decided where effect not in ('u', 'U')
+), appended as (
+    insert into journal (
+        sequence, time, type, reason, user_id, entered, exited, renewed, expires_at,
+        command_id, command_source, correlation_id, traceparent
+    )
+    select h.taken_after + row_number() over (order by t.user_key, t.n), h.time, 'membership.changed',
+        case when t.n = 0 then 'expiry' else 'import' end::change_reason, t.user_id,
+        case when t.n = 1 and t.effect in ('e', 'E') then array[i.segment_key] end,
+        case when t.n = 0 or t.effect = 'x' then array[i.segment_key] end,
+        case when t.effect = 'r' then array[i.segment_key] end,
+        case when t.n = 1 and t.effect in ('e', 'E', 'r') and i.expires_at is not null then array[i.expires_at] end,
+        case when t.n = 1 then i.command_id end, case when t.n = 1 then i.command_source end,
+        case when t.n = 1 then i.correlation_id end, case when t.n = 1 then i.traceparent end
+    from journal_numbers((select count(*) from told), $3) h, told t, i
+), progress as (
+    update imports
+    set next_user_id = coalesce((select max(user_id) from staged), next_user_id),
+        users = users + (select count(*) from staged),
+        entered = entered + (select count(*) from decided where effect in ('e', 'E')),
+        exited = exited + (select count(*) from decided where effect = 'x'),
+        renewed = renewed + (select count(*) from decided where effect = 'r'),
+        unchanged = unchanged + (select count(*) from decided where effect in ('u', 'U')),
+        unknown = unknown + (select count(*) from staged where user_key is null),
+        unknown_sample = (unknown_sample || array(
+            select user_id from staged where user_key is null order by user_id limit 50
+        ))[:50],
+        state = case
+            when (select count(*) from staged) < $2 and mode = 'replace' then 'leaving' else state::text
+        end::import_state
+    where import_key = $1 and exists (select from i)
+)
+select (select count(*) from staged) as decided, (select count(*) from told) as changed
