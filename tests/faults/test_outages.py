@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ async def test_postgresql_goes_away(deployment: Settings, own_services: Services
         await audit(outside, deployment, load.sent, load.garbage)
         assert (await worker.get("/livez"))[0] == 200
         assert await worker.stop() == 0, worker.log()
+        _is_one_line_an_event(worker)
 
 
 @pytest.mark.timeout(300)
@@ -62,6 +64,13 @@ async def test_kafka_goes_away(deployment: Settings, own_services: Services, tmp
         await audit(outside, deployment, load.sent, load.garbage)
         assert (await worker.get("/livez"))[0] == 200
         assert await worker.stop() == 0, worker.log()
+        _is_one_line_an_event(worker)
+
+
+def _is_one_line_an_event(worker: Worker) -> None:
+    """The log of a fault that passes: whole, without traces, and asking nobody for anything."""
+    lines = [json.loads(line) for line in worker.log().splitlines()]
+    assert [line for line in lines if "exception" in line or line["level"] == "error"] == []
 
 
 async def _retries(worker: Worker, server: Server, how: str, part: str) -> None:

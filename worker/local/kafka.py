@@ -69,6 +69,7 @@ class Kafka(Server):
     ) -> None:
         super().__init__(guarded, directory)
         self._controller_port = free_port()
+        self.new_cluster_id = uuid.uuid4().hex
         self._class_path, self._java = class_path, java
         self._kept, self._for_load, self._heap_mib = kept, for_load, heap_mib
 
@@ -86,7 +87,7 @@ class Kafka(Server):
         """Write the properties; format the storage where there is none yet."""
         self._properties.write_text(self.properties())
         if self._cluster_id() is None:
-            format_it = ["kafka.tools.StorageTool", "format", f"--cluster-id={uuid.uuid4().hex}"]
+            format_it = ["kafka.tools.StorageTool", "format", f"--cluster-id={self.new_cluster_id}"]
             format_it += ["--ignore-formatted", "-c", str(self._properties), *self.format_options]
             await self._guarded.run(self._java_command("Kafka's format", format_it), FORMAT_SECONDS_MAX)
 

@@ -14,10 +14,12 @@ import structlog
 REPEAT_SECONDS_MIN = 30.0
 ROUTINE = {
     "Unable connect to": "a broker can't be reached, trying again",
-    "Unable to update metadata": "no broker tells about the cluster, trying again",
     "Group Coordinator Request failed": "the group's coordinator is not to be found yet, trying again",
     "FindCoordinator Request failed": "a coordinator is not to be found yet, trying again",
     "Heartbeat": "the group does not hear from this worker, joining again",
+    "Error sending": "the group's coordinator does not answer, looking for it again",
+    "Group coordinator lookup failed": "the group's coordinator is not to be found yet, trying again",
+    "Unable to update": "no broker tells about the cluster, trying again",
     "Failed fetch": "a broker hands out no records, trying again",
     "Topic %s not found": "a topic is missing",
     "Error fetching metadata": "a topic has no leader yet, trying again",
