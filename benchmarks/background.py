@@ -1,4 +1,4 @@
-"""Rollout, expiry and deletion of a million: the job alone, with its events read, one statement, the usual loop."""
+"""Rollout, expiry, deletion, import of a million: the job alone, with events, one statement, and the usual loop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -17,10 +18,12 @@ from benchmarks.world import USERS, World, worker
 from schemas.topics import Topic, topic_name
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
+from worker.jobs.imports import Imports
 from worker.jobs.job import Job
 from worker.jobs.rollout import Rollout
 from worker.kafka import clients as kafka
 from worker.kafka import topics
+from worker.postgres.clock import Clock
 from worker.postgres.session import Database
 from worker.settings import Settings
 
@@ -38,6 +41,9 @@ BEGIN = {
     "expiry": MEMBERS % "now() - interval '1 minute'",
     "deletion": MEMBERS % "null" + "; update segments set deleted_at = now() where segment_key = 1;"
     " insert into deletions (segment_key, deleted_at) values (1, now())",
+    "import": "insert into imports (import, segment_key, mode, state, registers, began_at, committed_at, received)"
+    f" values ('bench', 1, 'add', 'applying', false, now(), now(), {USERS});"
+    " insert into import_users (import_key, user_id) select 1, user_id from users",
 }
 APPEND = """
 , head as (update journal_head set sequence = sequence + (select count(*) from done) returning sequence)
@@ -56,6 +62,10 @@ LIMIT = {
     + APPEND.format(column="exited", reason="expiry"),
     "deletion": "with done as (delete from memberships where segment_key = 1 returning user_key)"
     + APPEND.format(column="exited", reason="segment_deleted"),
+    "import": "with done as (insert into memberships (user_key, segment_key, included, origin, since)"
+    " select user_key, 1, true, 'command', now() from import_users join users using (user_id)"
+    " on conflict (user_key, segment_key) do update set included = true, origin = 'command' returning user_key)"
+    + APPEND.format(column="entered", reason="import"),
 }
 DUE_PER_SECOND, DUE_SECONDS, DUE_AFTER_SECONDS = 1_000, 20, 3
 DUE = """
@@ -64,13 +74,18 @@ select user_key, 1, true, 'command', now(), '{begins}'::timestamptz
     + (substr(user_id, 6)::integer + 1) / {rate}.0 * interval '1 second'
 from users where substr(user_id, 6)::integer < {count}
 """
-JOBS: dict[str, type[Job]] = {"rollout": Rollout, "expiry": Expiry, "deletion": Deletion}
+JOBS: dict[str, Callable[[Clock], Job]] = {
+    "rollout": Rollout,
+    "expiry": Expiry,
+    "deletion": Deletion,
+    "import": partial(Imports, abandoned_after=timedelta(days=1)),
+}
 
 
 async def background(world: World, say: Callable[[str], None]) -> dict[str, Any]:
     """For each kind of work: memberships/s of the job alone, with events, of one statement, of the loop."""
     results = {}
-    cases = [("rollout", percent) for percent in PERCENTS] + [("expiry", 0), ("deletion", 0)]
+    cases = [("rollout", percent) for percent in PERCENTS] + [("expiry", 0), ("deletion", 0), ("import", 0)]
     for kind, percent in cases:
         say(f"{kind} {percent or ''}")
         name = f"{kind} {percent} %" if percent else kind
