@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.background import background
+from benchmarks.bursts import bursts
 from benchmarks.drain import preloaded
 from benchmarks.latency import latency, latency_beside_rollout
 from benchmarks.peers.limit import limit
@@ -27,7 +28,7 @@ from worker.local.guarded import guarded
 from worker.local.kafka import KAFKA_VERSION
 from worker.local.services import embedded
 
-NAMES = ("drain", "latency", "size", "memory", "background", "report")
+NAMES = ("drain", "latency", "size", "memory", "bursts", "background", "report")
 RESULTS = Path(__file__).parent / "results"
 PEER_SHARE = 50
 """The peer drains so many times fewer commands: it is that much slower."""
@@ -53,6 +54,8 @@ async def main(names: list[str], commands: int, rounds: int, seconds: int, memor
                 results["size"] = await size(world, commands, rounds, _say)
             if "background" in names:
                 results["background"] = await background(world, _say)
+            if "bursts" in names:
+                results["bursts"] = await bursts(world, _say)
             if "report" in names:
                 results["report"] = await report(world, rounds, _say)
             if "memory" in names:
@@ -113,6 +116,8 @@ def _print(results: dict[str, Any]) -> None:
         table.add_row("10 M memberships in the table", f"{large:,}/s", f"{large / small:.2f}")
     if "background" in results:
         _add_background(table, results["background"])
+    for name, figures in results.get("bursts", {}).items():
+        table.add_row(f"{name}: memory, peak", f"{figures['peak_mib']} MiB in {figures['seconds']} s", "")
     if "report" in results:
         _add_report(table, results["report"])
     if "memory" in results:
