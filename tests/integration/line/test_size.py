@@ -23,7 +23,7 @@ LARGEST = "select max(n) as n from (select count(*) as n from {table} group by x
 SLOW = """
 create function dawdle() returns trigger language plpgsql as $$
 begin
-    perform pg_sleep(case when new.user_id = 'slow' then 1.5 else 0.03 end);
+    perform pg_sleep(case when new.user_id = 'slow' then 2 else 0.05 end);
     return new;
 end $$;
 create trigger dawdle before insert on users for each row execute function dawdle()
@@ -78,7 +78,7 @@ async def test_many_segments_in_many_commands(
 
 async def test_what_is_too_slow_is_halved(settings: Settings, topics: list[str]) -> None:
     """Together they take longer than a statement may; the one that does so by itself fails alone."""
-    settings = settings.model_copy(update={"statement_seconds_max": 0.3})
+    settings = settings.model_copy(update={"statement_seconds_max": 0.5})
     async with _administering(settings) as server, line(settings) as outside:
         await server.execute(SLOW)
         names = [*(f"a{n}" for n in range(10)), "slow", *(f"b{n}" for n in range(4))]
