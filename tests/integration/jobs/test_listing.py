@@ -85,10 +85,10 @@ async def test_rollouts_and_deletions(shell: Bench, capsys: pytest.CaptureFixtur
     await shell.segment("later", Decimal(5))
     await shell.session.fetch("segments_delete", ["ready"], shell.now)
     printed = await _printed(capsys)
-    (half,) = [text for text in printed if text.startswith("rollout of half 12.50 %")]
+    (half,) = [text for text in printed if text.startswith("rollout of half 12.5 %")]
     assert "running" in half
     assert "500 of 1,000 users" in half
-    (later,) = [text for text in printed if text.startswith("rollout of later 5.00 %")]
+    (later,) = [text for text in printed if text.startswith("rollout of later 5 %")]
     assert "waiting" in later
     (going,) = [text for text in printed if text.startswith("deletion of ready")]
     assert "waiting" in going
@@ -100,7 +100,7 @@ async def test_as_json(shell: Bench, capsys: pytest.CaptureFixture[str]) -> None
     await shell.all_of(Rollout(shell.clock))
     await jobs(as_json=True)
     (row,) = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
-    assert (row["kind"], row["name"], row["outcome"], row["done"]) == ("rollout", "s 100.00 %", "done", 1)
+    assert (row["kind"], row["name"], row["outcome"], row["done"]) == ("rollout", "s 100 %", "done", 1)
 
 
 async def test_a_preview_is_what_the_rollout_does_then(shell: Bench, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,6 +48,11 @@ async def members(outside: Line, name: str, users: list[str]) -> dict[str, Any]:
     return found
 
 
+async def gone(outside: Line, name: str) -> None:
+    """Delete a segment with a percent: users of other tests would fall into it."""
+    assert (await outside.ask("segment.delete", {"segment": name})).type == "segment.deleted"
+
+
 def changes(outside: Line, cause: str | None) -> dict[str, dict[str, Any]]:
     """What a commit has changed, by user; each has one event."""
     found = [one for one in outside.said if one.cause == cause and one.type == "membership.changed"]
@@ -99,6 +104,7 @@ async def test_users_are_removed_and_kept_out_of_the_percent(outside: Line, name
         lambda said: any(one.type == "segment.populated" and one.data["segment"] == name for one in said)
     )
     assert (await members(outside, name, users)).keys() == {users[2]}
+    await gone(outside, name)
 
 
 async def test_a_list_replaces_those_who_are_members_by_command(outside: Line, name: str) -> None:
@@ -118,6 +124,7 @@ async def test_a_list_replaces_those_who_are_members_by_command(outside: Line, n
         users[4]: ("command", None),
         users[5]: ("rollout", None),
     }
+    await gone(outside, name)
 
 
 async def test_without_a_percent_those_who_are_not_on_the_list_leave(outside: Line, name: str) -> None:
@@ -146,6 +153,7 @@ async def test_unknown_users_are_registered_where_that_is_wanted(outside: Line, 
     assert (done.data["registered"], done.data["unknown"], done.data["entered"]) == (2, 0, 2)
     answer = await outside.ask("membership.query", {"user_id": f"{name}-1"})
     assert {item["segment"] for item in answer.data["segments"]} >= {name, other}
+    await gone(outside, other)
 
 
 @pytest.mark.parametrize("sent", [0, 2])

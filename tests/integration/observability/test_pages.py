@@ -104,7 +104,7 @@ async def test_not_ready_while_positions_are_unknown(settings: Settings, topics:
     await blocker.execute("lock table positions")
     async with working(served):
         text = await shows(served, "/readyz", lambda status, text: status == 503 and "positions" in text)
-        assert text == "9 partitions wait for their positions\n"
+        assert text == "12 partitions wait for their positions\n"
         assert (await get(served, "/livez"))[0] == 200
         await transaction.rollback()
         await ready(served)
