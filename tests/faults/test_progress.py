@@ -112,7 +112,8 @@ async def test_a_long_time_of_joins_leaves_and_kills(
     )
     await kafka_topics.ensure(settings)
     chance = random.Random(lanes)
-    back = settings.session_seconds_max + START_SECONDS_MAX
+    # who is killed while it joins is a member until a session after that rebalance, and has partitions
+    back = 2 * settings.session_seconds_max + START_SECONDS_MAX
     async with workers(settings, count + 1, tmp_path) as all_of_them, line(settings) as outside:
         for worker in all_of_them[:count]:
             await worker.start()

@@ -8,6 +8,7 @@ from tests.support.line import Line
 from tests.support.load import Load
 
 LOOK_SECONDS = 0.5
+MOMENT_SECONDS = 1.0
 
 
 class Witness:
@@ -28,10 +29,9 @@ class Witness:
             await self._look(wait_seconds_max)
 
     async def caught_up(self, *, wait_seconds_max: float) -> None:
-        """Read on until everything that was sent before has its outcome."""
-        now = time.monotonic()
-        await self._look(wait_seconds_max)
-        while any(sent_at <= now for sent_at in self._waiting.values()):
+        """Read on until all has its outcome that was sent before, and within the next moment: some is sent by then."""
+        until = time.monotonic() + MOMENT_SECONDS
+        while time.monotonic() < until or any(sent_at <= until for sent_at in self._waiting.values()):
             await self._look(wait_seconds_max)
 
     async def _look(self, wait_seconds_max: float) -> None:
