@@ -14,12 +14,14 @@ from worker.kafka.clients import (
     AIOKafkaConsumer,
     AIOKafkaProducer,
     KafkaConnectionError,
+    TopicPartition,
     bounded,
     translated,
 )
 from worker.kafka.wire import NO_ID, DescribeTopics
 from worker.settings import Settings
 
+NO_LEADER = -1
 Client: TypeAlias = AIOKafkaConsumer | AIOKafkaAdminClient
 
 
@@ -84,6 +86,11 @@ async def _ask(client: Client | AIOKafkaProducer, settings: Settings, names: Col
         raise KafkaConnectionError("no broker is known yet")
     answer = await bounded(inner.send(node, DescribeTopics(names)), settings.kafka_seconds_max)
     return answer.topics  # type: ignore[no-any-return] # aiokafka has no types
+
+
+def is_leaderless(consumer: AIOKafkaConsumer, partition: TopicPartition) -> bool:
+    """Whether no broker leads the partition, as far as the consumer knows: asking about it would only take time."""
+    return bool(consumer._client.cluster.leader_for_partition(partition) == NO_LEADER)
 
 
 def refresh_metadata(consumer: AIOKafkaConsumer) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from worker.errors import Unavailable
 from worker.kafka.clients import AIOKafkaConsumer, KafkaError, TopicPartition, bounded, translated
-from worker.kafka.facts import described
+from worker.kafka.facts import described, is_leaderless, refresh_metadata
 from worker.observability.logs import logger
 from worker.postgres.session import Session
 from worker.settings import Settings
@@ -82,9 +82,12 @@ async def bounds(
     Partitions that Kafka does not answer for are left out; raises Unavailable if it answers for none of them.
     """
     seconds = min(OFFSETS_SECONDS_MAX, settings.kafka_seconds_max)
+    asked = [partition for partition in partitions if not is_leaderless(consumer, partition)]
+    if len(asked) < len(partitions):
+        refresh_metadata(consumer)
     with translated(settings):
         begins, ends = await asyncio.gather(
-            offsets(consumer.beginning_offsets, partitions, seconds), offsets(consumer.end_offsets, partitions, seconds)
+            offsets(consumer.beginning_offsets, asked, seconds), offsets(consumer.end_offsets, asked, seconds)
         )
     known = begins.keys() & ends.keys()
     missing = sorted(set(partitions) - known)
