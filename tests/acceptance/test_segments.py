@@ -48,10 +48,10 @@ async def test_all_about_a_segment(shell: Shell, name: str) -> None:
 async def test_who_is_in_a_segment(shell: Shell, name: str) -> None:
     await _made(shell, name, 4)
     rows = list(csv.DictReader(io.StringIO(await shell.good("members", name, "--all", "--csv"))))
-    assert [row["user_id"] for row in rows] == [f"{name}-{number}" for number in range(4)]
-    assert [bool(row["expires_at"]) for row in rows] == [False, True, True, True]
+    assert {row["user_id"] for row in rows} == {f"{name}-{number}" for number in range(4)}
+    assert {row["user_id"] for row in rows if not row["expires_at"]} == {f"{name}-0"}
     told = [json.loads(line) for line in (await shell.good("members", name, "--json", "--limit", "2")).splitlines()]
-    assert [(row["user_id"], row["origin"]) for row in told] == [(f"{name}-0", "command"), (f"{name}-1", "command")]
+    assert [(row["user_id"], row["origin"]) for row in told] == [(row["user_id"], "command") for row in rows[:2]]
     assert "--all" in await shell.good("members", name, "--limit", "4")
     assert "nobody" in await shell.good("members", name, "--origin", "rollout")
 
