@@ -23,6 +23,8 @@ from tests.support.line import SOURCE, Line, Said
 from worker.settings import Settings
 
 SETTLED_SECONDS_MAX, SETTLED_POLL_SECONDS = 60.0, 0.1
+SAID_SECONDS_MAX = 180.0
+"""After a fault the group and its clients need up to their own time-outs, of 30 and 40 s; on a slow machine more."""
 # memberships end long ago, within seconds, or long after the test
 UNSETTLED = """
 select exists (select from memberships where included and expires_at <= now() + interval '1 minute')
@@ -44,10 +46,11 @@ class Command:
 async def audit(line: Line, settings: Settings, commands: Sequence[Command], garbage: int = 0) -> None:
     """Hold everything that was said against everything that was sent; raises AssertionError."""
     by_id = {command.id: command for command in commands}
-    await line.until(lambda said: _is_complete(said, by_id, garbage))
+    await line.until(lambda said: _is_complete(said, by_id, garbage), SAID_SECONDS_MAX)
     last = await _settled(settings)
     said = await line.until(
-        lambda said: _is_complete(said, by_id, garbage) and last == sum("sequence" in one.event for one in said)
+        lambda said: _is_complete(said, by_id, garbage) and last == sum("sequence" in one.event for one in said),
+        SAID_SECONDS_MAX,
     )
     journaled = sorted((one for one in said if "sequence" in one.event), key=lambda one: int(one.event["sequence"]))
     assert [int(one.event["sequence"]) for one in journaled] == list(range(1, len(journaled) + 1))

@@ -101,7 +101,13 @@ class Line:
                     for records in polled.values():
                         self.said += [_said(record) for record in records]
         except TimeoutError:
-            raise AssertionError(f"not enough was said in {seconds} s: {self.said[-5:]}") from None
+            numbers = {int(one.event["sequence"]) for one in self.said if "sequence" in one.event}
+            missing = [number for number in range(1, max(numbers, default=0)) if number not in numbers]
+            last = [(one.type, one.key, one.event.get("sequence")) for one in self.said[-5:]]
+            raise AssertionError(
+                f"not enough was said in {seconds} s: {len(self.said)} events, the last {last}; of the numbers up to "
+                f"{max(numbers, default=0)} are missing {len(missing)}, such as {missing[:10]}"
+            ) from None
         return self.said
 
     async def outcome(self, command_id: str) -> Said:

@@ -23,7 +23,7 @@ from worker.kafka.clients import (
     translated,
 )
 from worker.kafka.fetched import Budget, hold
-from worker.line.assignment import Assignment
+from worker.line.assignment import Assignment, Held
 from worker.line.batch import Batch, Received, Span
 from worker.line.lanes import Lane, Lanes
 from worker.line.poll import Poll, Records
@@ -203,6 +203,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             accepted[partition] = records
         return {partition: records for partition, records in accepted.items() if partition in self._assignment.held}
 
+    async def _is_gone_over(self, partition: TopicPartition, held: Held) -> bool:
+        """Whether what the client has gone over is no record: it also goes to the log's beginning by itself, over what
+        retention has removed, and says nothing of it."""
+        return await self._is_whole(partition) and self._assignment.held.get(partition) is held
+
     async def _is_whole(self, partition: TopicPartition) -> bool:
         """Whether a gap in the offsets is harmless (transaction markers, compaction) and not retention's work."""
         try:
@@ -273,7 +278,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             if at < held.next_offset:  # the log ends before the position: read anew where to go on
                 self._assignment.give([partition])
                 self._pause([partition])
-            elif at > held.next_offset:
+            elif at > held.next_offset and await self._is_gone_over(partition, held):
                 span = Span(partition.topic, partition.partition, held.epoch, held.next_offset, at)
                 held.next_offset = at
                 await self._lanes.put(Batch((), (span,)), self._lanes.of(held))

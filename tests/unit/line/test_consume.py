@@ -29,10 +29,21 @@ class Client:
         self.paused: set[TopicPartition] = set()
         self.sought: dict[TopicPartition, int] = {}
         self.has_ended = False
+        self.begin, self.at = 0, 10
+        self._client = SimpleNamespace(cluster=SimpleNamespace(leader_for_partition=lambda _: 1))
         self._coordinator = SimpleNamespace(_coordination_task=SimpleNamespace(done=lambda: self.has_ended))
 
     def assignment(self) -> frozenset[TopicPartition]:
         return frozenset(self.assigned)
+
+    async def position(self, partition: TopicPartition) -> int:
+        return self.at
+
+    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, self.begin)
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 100)
 
     def pause(self, *partitions: TopicPartition) -> None:
         assert self.assigned.issuperset(partitions)
@@ -99,3 +110,21 @@ async def test_what_was_handed_out_before_the_position_comes_again() -> None:
     record: Any = SimpleNamespace(offset=7)
     assert await reader._accept({ONE: [record], TWO: [record]}) == {}
     assert (assignment.wanted, client.paused) == ({ONE}, {ONE})
+
+
+async def test_what_is_no_record_is_gone_over() -> None:
+    """Transaction markers, at the end of a partition that is otherwise applied."""
+    client = Client(ONE)
+    reader, assignment = reader_of(client, [ONE])
+    client.at = 12
+    await reader._advance()
+    assert assignment.held[ONE].next_offset == 12
+
+
+async def test_what_retention_has_removed_is_not_gone_over() -> None:
+    """The client goes to the beginning of the log by itself; its new position looks like one after markers."""
+    client = Client(ONE)
+    reader, assignment = reader_of(client, [ONE])
+    client.begin = client.at = 59
+    await reader._advance()
+    assert "begins at 59" in assignment.halted[ONE]
