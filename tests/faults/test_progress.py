@@ -138,6 +138,7 @@ async def _fault(kind: str, chance: random.Random, all_of_them: Sequence[Worker]
                 assert await extra.stop() == 0, extra.log()
             else:
                 await extra.start()
+                await extra.ready()  # its pages are up
         case "kill one":
             victim = chance.choice([worker for worker in all_of_them if worker.running])
             await victim.kill()
