@@ -16,7 +16,7 @@ from worker.line.handlers.context import Context
 async def begin_imports(context: Context, records: list[ReceivedCommand[Opening]]) -> None:
     """Open lists; each has an id of its own."""
     data = [record.what.data for record in records]
-    rows = await context.session.fetch("imports_begin", *_columns(data), context.now)
+    rows = await context.session.fetch("imports_begin", *zip(*data, strict=True), context.now)
     found = {row["import"]: row for row in rows}
     for record, opening in zip(records, data, strict=True):
         row = found[opening.import_id]
@@ -79,10 +79,6 @@ async def cancel_imports(context: Context, records: list[ReceivedCommand[ImportC
     for record in await _open(context, records, found):
         row = found[record.what.data.import_id]
         _say(context, record, "import.failed", row, code="cancelled", message=IMPORT_FAILURES["cancelled"])
-
-
-def _columns(data: Sequence[Opening]) -> tuple[list[Any], ...]:
-    return tuple(list(column) for column in zip(*data, strict=True))
 
 
 async def _open(
