@@ -6,6 +6,8 @@ from schemas import envelope, jsonschemas
 from schemas.commands import COMMANDS, names_on
 from schemas.envelope import qualified
 from schemas.events import EVENTS
+from schemas.state import HEADERS, STATE
+from schemas.state import SPEC as STATE_SPEC
 from schemas.topics import PREFIX_DEFAULT, TOPICS, Topic
 
 ASYNCAPI = "3.0.0"
@@ -40,7 +42,7 @@ def document() -> dict[str, Any]:
         "channels": {topic.value: _channel(topic) for topic in Topic},
         "operations": _operations(),
         "components": {
-            "messages": {name: _message(name) for name in jsonschemas.SPECS},
+            "messages": {name: _message(name) for name in jsonschemas.SPECS} | {STATE: _state()},
             "schemas": jsonschemas.definitions("#/components/schemas/{model}"),
         },
     }
@@ -48,7 +50,8 @@ def document() -> dict[str, Any]:
 
 def _channel(topic: Topic) -> dict[str, Any]:
     spec = TOPICS[topic]
-    events = [name for name, event in EVENTS.items() if event.topic is topic]
+    events: list[str] = [name for name, event in EVENTS.items() if event.topic is topic]
+    events += [STATE] if topic is STATE_SPEC.topic else []
     return {
         "address": f"{{prefix}}.{topic.value}",
         "description": f"{spec.holds[0].upper()}{spec.holds[1:]}. Record key: {spec.key}.",
@@ -85,9 +88,27 @@ def _message(name: str) -> dict[str, Any]:
     }
 
 
+def _state() -> dict[str, Any]:
+    """In binary mode, unlike all others."""
+    return {
+        "name": qualified(STATE),
+        "title": STATE,
+        "summary": (STATE_SPEC.data.__doc__ or "").strip(),
+        "contentType": "application/json",
+        "headers": {"type": "object", "properties": {name: {"type": "string"} for name in HEADERS}},
+        "payload": {"$ref": f"#/components/schemas/{STATE_SPEC.data.__name__}"},
+        "bindings": {
+            "kafka": {
+                "key": {"type": "string", "description": TOPICS[STATE_SPEC.topic].key},
+                "bindingVersion": _KAFKA_BINDING,
+            }
+        },
+    }
+
+
 def _operations() -> dict[str, Any]:
     operations: dict[str, Any] = {}
-    for name, spec in jsonschemas.SPECS.items():
+    for name, spec in [*jsonschemas.SPECS.items(), (STATE, STATE_SPEC)]:
         action = "receive" if name in COMMANDS else "send"
         operations[_id(f"{action}.{name}")] = {
             "action": action,

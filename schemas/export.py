@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas import asyncapi, jsonschemas, reference
+from schemas.state import STATE
 
 
 def _json(document: Any) -> str:
@@ -20,6 +21,7 @@ def _json(document: Any) -> str:
 def generated() -> dict[str, str]:
     """Every generated file's text by its path under the directory."""
     files = {f"schemas/{name}.json": _json(jsonschemas.json_schema(name)) for name in jsonschemas.SPECS}
+    files[f"schemas/{STATE}.json"] = _json(jsonschemas.state_schema())
     return files | {"asyncapi.json": _json(asyncapi.document()), "contract-reference.md": reference.document()}
 
 

@@ -6,6 +6,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 
 from schemas.commands import COMMANDS, CommandSpec
 from schemas.events import EVENTS, EventSpec
+from schemas.state import SPEC as STATE_SPEC
+from schemas.state import STATE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -45,7 +47,7 @@ class Generator(GenerateJsonSchema):
 def definitions(ref_template: str) -> dict[str, Any]:
     """The schemas of all records and of what they are made of, by their models' names."""
     _, made = models_json_schema(
-        [(spec.record, "validation") for spec in SPECS.values()],
+        [*((spec.record, "validation") for spec in SPECS.values()), (STATE_SPEC.data, "validation")],
         ref_template=ref_template,
         schema_generator=Generator,
     )
@@ -60,4 +62,13 @@ def json_schema(name: str) -> dict[str, Any]:
     spec = SPECS[name]
     schema = spec.record.model_json_schema(schema_generator=Generator)
     schema["description"] = (spec.data.__doc__ or "").strip()
+    return _named(name, schema)
+
+
+def state_schema() -> dict[str, Any]:
+    """The schema of the value of a user's state, which is no whole CloudEvent: its attributes are headers."""
+    return _named(STATE, STATE_SPEC.data.model_json_schema(schema_generator=Generator))
+
+
+def _named(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"$schema": DIALECT, "$id": f"urn:segmentation:schema:{name}:v1", **schema}

@@ -9,6 +9,8 @@ from schemas.envelope import Envelope, qualified
 from schemas.event_values import Event
 from schemas.events import EVENTS
 from schemas.rejections import MEANINGS
+from schemas.state import HEADERS, STATE
+from schemas.state import SPEC as STATE_SPEC
 from schemas.topics import PREFIX_DEFAULT, TOPICS, topic_name
 
 _LIMITS: Sequence[tuple[str, int, str]] = (
@@ -64,6 +66,7 @@ def document() -> str:
         *_section("Envelope of an event", _FIELD_HEAD, _fields(Event)),
         *_section("Events", ("type", "topic", "what it tells"), _events()),
         *_members("event", EVENTS),
+        *_state(),
         *_section("Rejection codes", ("code", "when"), ((f"`{code}`", text) for code, text in MEANINGS.items())),
         *_section("Limits", ("of", "at most", "unit"), ((what, f"{n:,}", unit) for what, n, unit in _LIMITS)),
         "",
@@ -104,6 +107,16 @@ def _commands() -> Iterator[Sequence[str]]:
 def _events() -> Iterator[Sequence[str]]:
     for name, spec in EVENTS.items():
         yield f"`{qualified(name)}`", spec.topic.value, spec.tells
+
+
+def _state() -> Iterator[str]:
+    """The records of the one topic that holds no events."""
+    topic = topic_name(PREFIX_DEFAULT, STATE_SPEC.topic)
+    yield from _section(f"State: the records of `{topic}`", _FIELD_HEAD, _fields(STATE_SPEC.data))
+    yield from ("", _first_sentence(STATE_SPEC.data), "")
+    yield "Each is a CloudEvent in binary mode, by the headers"
+    yield f"{', '.join(f'`{name}`' for name in HEADERS)};"
+    yield f"`ce_type` is `{qualified(STATE)}`. [state.md](state.md) says how to read them."
 
 
 def _first_sentence(model: type) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 PREFIX_DEFAULT = "segmentation"
 TOPIC_CHARACTERS_MAX = 249
 
-Direction = Literal["in", "out", "internal"]
+Direction = Literal["in", "out", "state", "internal"]
 CleanupPolicy = Literal["delete", "compact"]
 
 
@@ -24,6 +24,7 @@ class Topic(StrEnum):
     MEMBERSHIP_EVENTS = "membership-events"
     REPORT_EVENTS = "report-events"
     IMPORT_EVENTS = "import-events"
+    MEMBERSHIPS = "memberships"
     REJECTIONS = "rejections"
     REPLIES = "replies"
     RELAY_POSITIONS = "relay-positions"
@@ -48,6 +49,12 @@ TOPICS: dict[Topic, TopicSpec] = {
     Topic.MEMBERSHIP_EVENTS: TopicSpec("the user id", "out", "what happened to users' memberships"),
     Topic.REPORT_EVENTS: TopicSpec("the month, YYYY-MM", "out", "published and failed reports"),
     Topic.IMPORT_EVENTS: TopicSpec("the import's id", "out", "how far lists are, and what came of them"),
+    Topic.MEMBERSHIPS: TopicSpec(
+        "the user id",
+        "state",
+        "which segments each user is in; only with `SEGMENTATION_STATE_TOPIC=on`",
+        "compact",
+    ),
     Topic.REJECTIONS: TopicSpec("the command's own key", "out", "every record that was not applied, and why"),
     Topic.REPLIES: TopicSpec(
         "the query's key", "out", "answers to queries, unless the query names another topic in `replyto`"

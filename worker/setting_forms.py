@@ -11,7 +11,7 @@ from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
 import isodate
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 PATH_BYTES_MAX = 4_096
 NAME_BYTES_MAX = 255
@@ -51,6 +51,26 @@ def _is_content(value: str) -> bool:
     except binascii.Error:
         return False
     return bool(_CONTENT.match(decoded.decode(errors="replace")))
+
+
+def topic_prefix(value: str) -> str:
+    """The first part of topics' names."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value):
+        raise ValueError("must be 1 to 100 of A–Z a–z 0–9 . _ -")
+    return value
+
+
+TopicPrefix = Annotated[str, AfterValidator(topic_prefix)]
+
+
+def topic_patterns(value: str) -> str:
+    """Names of topics with `*`, separated by commas."""
+    if not all(re.fullmatch(r"[A-Za-z0-9._*-]{1,249}", one) for one in value.split(",")):
+        raise ValueError("must be topics' names, in which * may stand for any part, separated by commas")
+    return value
+
+
+TopicPatterns = Annotated[str, AfterValidator(topic_patterns)]
 
 
 def report_storage(value: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,6 +25,8 @@ from worker.setting_forms import (
     Duration,
     FilePath,
     HttpUrl,
+    TopicPatterns,
+    TopicPrefix,
     UserAddress,
     report_storage,
     servers,
@@ -47,7 +48,7 @@ class Settings(BaseSettings):
         arbitrary_types_allowed=True, env_prefix=ENV_PREFIX, frozen=True, extra="ignore", env_file_encoding=ENCODING
     )
 
-    topic_prefix: str = Field("segmentation", description="first part of every topic's name")
+    topic_prefix: TopicPrefix = Field("segmentation", description="first part of every topic's name")
     kafka_bootstrap_servers: str = Field("localhost:9092", description="`host:port`, several separated by commas")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how to talk to Kafka"
@@ -83,6 +84,11 @@ class Settings(BaseSettings):
         "crc32",
         description="which partition an event's key goes to: `murmur2` as with Java's clients and Kafka Streams, "
         "`crc32` as librdkafka does by default; see docs/operations.md before changing it",
+    )
+    state_topic: Literal["on", "off"] = Field(
+        "off",
+        description="whether the segments of each user are also kept in the compacted topic `memberships`; "
+        "see docs/state.md",
     )
     users: Literal["registered", "any"] = Field(
         "registered", description="whether membership commands for unknown users are refused, or register them"
@@ -136,7 +142,7 @@ class Settings(BaseSettings):
         le=20_000,
         description="segments that commands may put one user in, and segments that may have a percent",
     )
-    reply_topics: str | None = Field(
+    reply_topics: TopicPatterns | None = Field(
         None,
         description="topics that a query's `replyto` may name: patterns with `*`, several separated by commas; none: "
         "those that begin with the topics' prefix and a dot",
@@ -185,20 +191,6 @@ class Settings(BaseSettings):
     def _empty_is_default(cls, values: dict[str, object]) -> dict[str, object]:
         """An empty variable counts as one that is not set, but for those where empty has a meaning."""
         return {name: value for name, value in values.items() if value != "" or name in EMPTY_HAS_A_MEANING}
-
-    @field_validator("topic_prefix")
-    @classmethod
-    def _prefix(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value):
-            raise ValueError("must be 1 to 100 of A–Z a–z 0–9 . _ -")
-        return value
-
-    @field_validator("reply_topics")
-    @classmethod
-    def _patterns(cls, value: str | None) -> str | None:
-        if value is not None and not all(re.fullmatch(r"[A-Za-z0-9._*-]{1,249}", one) for one in value.split(",")):
-            raise ValueError("must be topics' names, in which * may stand for any part, separated by commas")
-        return value
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod

@@ -29,3 +29,11 @@ async def deleted(settings: Settings, name: str) -> None:
     """Delete a topic."""
     async with kafka.admin(settings) as client:
         await client.delete_topics([name])
+
+
+async def gone(settings: Settings, name: str) -> None:
+    """Delete a topic, and wait until the brokers know it no more."""
+    await deleted(settings, name)
+    async with asyncio.timeout(SECONDS_MAX):
+        while name in await topics.partitions(settings):
+            await asyncio.sleep(0.05)

@@ -13,13 +13,9 @@ from schemas.envelope import STRUCTURED_HEADERS
 from schemas.events import EVENTS, EventType, names_on
 from schemas.topics import Topic, topic_name
 from worker.errors import Unavailable
+from worker.journal.names import Names
 from worker.postgres.session import Record, Session
 from worker.settings import Settings
-
-NAMES_BYTES_MAX = 16 * 1024 * 1024
-"""Names of segments that are kept in memory, bytes; a segment's key never changes its name, so they are never stale."""
-NAME_BYTES = 400
-"""What a name takes in memory beside its characters: its key, its id, and what Python adds to each."""
 
 EVENT_ITEMS_MAX = 40_000
 """Segments in the lists of one event; with names of full length they just fit into the largest event."""
@@ -49,12 +45,10 @@ class Encoder:
     """Makes events of the journal's rows; looks segments' names up over the relay's session."""
 
     def __init__(self, session: Session, settings: Settings, journal_id: str) -> None:
-        self._session = session
+        self.names = Names(session)
         self._source = settings.event_source
         self._journal_id = journal_id
         self._topics = {name: topic_name(settings.topic_prefix, event.topic) for name, event in EVENTS.items()}
-        self._segments: dict[int, tuple[str, str]] = {}
-        self._names_bytes = 0
 
     @property
     def topics(self) -> set[str]:
@@ -68,21 +62,9 @@ class Encoder:
         ahead of its own, and a journal that was once written with a wrong clock must be publishable. The events keep
         their `time`.
         """
-        await self._learn_segments(rows)
+        await self.names.learn(key for row in rows for key in _segment_keys(row))
         newest_ms = int(now.timestamp() * 1000) if now else TIMESTAMP_MS_MAX
         return [self._event(row, newest_ms) for row in rows]
-
-    async def _learn_segments(self, rows: Sequence[Record]) -> None:
-        unknown = {key for row in rows for key in _segment_keys(row)} - self._segments.keys()
-        if not unknown:
-            return
-        if self._names_bytes > NAMES_BYTES_MAX:
-            self._segments.clear()
-            self._names_bytes = 0
-            unknown = {key for row in rows for key in _segment_keys(row)}
-        for row in await self._session.fetch("segments_by_key", sorted(unknown)):
-            self._segments[row["segment_key"]] = (row["segment"], str(row["segment_id"]))
-            self._names_bytes += NAME_BYTES + len(row["segment"])
 
     def _event(self, row: Record, newest_ms: int) -> Event:
         name: EventType = row["type"]
@@ -110,7 +92,7 @@ class Encoder:
                 "one has written it, and its relay will publish it. Upgrade this worker"
             )
         else:
-            subject = self._segments[row["segment_key"]][0]
+            subject = self.names[row["segment_key"]][0]
             key = subject.encode()
             data = orjson.Fragment(row["detail"])
         value = encode_event(
@@ -144,16 +126,16 @@ class Encoder:
             "reason": row["reason"],
             "entered": self._until(entered, expires),
             "exited": [
-                {"segment": self._segments[key][0], "segment_id": self._segments[key][1]} for key in row["exited"] or ()
+                {"segment": self.names[key][0], "segment_id": self.names[key][1]} for key in row["exited"] or ()
             ],
             "renewed": self._until(renewed, expires),
-            "unchanged": [self._segments[key][0] for key in row["unchanged"] or ()],
+            "unchanged": [self.names[key][0] for key in row["unchanged"] or ()],
         }
 
     def _until(self, keys: Iterable[int], expires: Iterator[datetime | None]) -> list[dict[str, Any]]:
         """Items with their segment and expiry; takes as many of `expires` as there are keys."""
         return [
-            {"segment": self._segments[key][0], "segment_id": self._segments[key][1], "expires_at": next(expires)}
+            {"segment": self.names[key][0], "segment_id": self.names[key][1], "expires_at": next(expires)}
             for key in keys
         ]
 

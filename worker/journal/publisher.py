@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from worker.errors import Unavailable
 from worker.journal.encode import Event
 from worker.journal.partitioners import HASHES
+from worker.journal.state import StateRecord
 from worker.kafka import clients as kafka
 from worker.settings import Settings
 
@@ -15,6 +16,7 @@ CURSOR_KEY = b"relay"
 PLACES_NAMED_MAX = 5
 Place = tuple[str, int]
 """A topic and one of its partitions."""
+Outgoing = Event | StateRecord
 
 
 class Publisher:
@@ -28,7 +30,7 @@ class Publisher:
         self._partitions = partitions
         self._hash = HASHES[settings.event_partitioner]
 
-    async def publish(self, events: Sequence[Event], cursor: bytes) -> None:
+    async def publish(self, events: Sequence[Outgoing], cursor: bytes) -> None:
         """The events and the cursor after them, all of it or nothing.
 
         Raises Unavailable, which names the partitions that hold it up, or the rows that Kafka refuses.
@@ -56,7 +58,7 @@ class Publisher:
         waiting.discard(self._cursor_place)
 
     async def _deliver(
-        self, place: Place, builders: Sequence[kafka.BatchBuilder], events: Sequence[Event], waiting: set[Place]
+        self, place: Place, builders: Sequence[kafka.BatchBuilder], events: Sequence[Outgoing], waiting: set[Place]
     ) -> None:
         """One batch after the other: after a refusal aiokafka would let the next one wait for ever."""
         topic, partition = place
@@ -71,10 +73,10 @@ class Publisher:
             ) from error
         waiting.discard(place)
 
-    def _place(self, event: Event) -> Place:
+    def _place(self, event: Outgoing) -> Place:
         return place_of(event, self._partitions, self._hash)
 
-    def _overdue(self, events: Sequence[Event], waiting: set[Place]) -> str:
+    def _overdue(self, events: Sequence[Outgoing], waiting: set[Place]) -> str:
         """What was not done in time, and where it waits."""
         settings = self._settings
         lost = sorted(place for place in waiting if kafka.leaderless(self._producer, *place))
@@ -90,7 +92,7 @@ class Publisher:
         )
 
 
-def place_of(event: Event, partitions: dict[str, int], hash_of: Callable[[bytes], int]) -> Place:
+def place_of(event: Outgoing, partitions: dict[str, int], hash_of: Callable[[bytes], int]) -> Place:
     """Where an event goes."""
     return event.topic, hash_of(event.key or b"") % partitions[event.topic]
 
@@ -98,7 +100,7 @@ def place_of(event: Event, partitions: dict[str, int], hash_of: Callable[[bytes]
 def batches(
     producer: kafka.AIOKafkaProducer,
     partitions: dict[str, int],
-    events: Iterable[Event],
+    events: Iterable[Outgoing],
     hash_of: Callable[[bytes], int],
 ) -> dict[Place, list[kafka.BatchBuilder]]:
     """Hand-filled batches by topic and partition, in order."""
@@ -116,11 +118,15 @@ def batches(
     return filled
 
 
-def rows_named(events: Sequence[Event]) -> str:
-    """The journal's rows that the events are of, and their size."""
+def rows_named(events: Sequence[Outgoing]) -> str:
+    """The journal's rows that the events are of, or whose states these are, and their size."""
     if not events:
         return "the relay's position"
-    size = f"{sum(len(event.value) for event in events):,} bytes"
+    of_rows = [event for event in events if isinstance(event, Event)]
+    size = f"{sum(len(event.value or b'') for event in of_rows or events):,} bytes"
+    if not of_rows:
+        return f"the states of {len(events)} users ({size})"
+    events = of_rows
     first, last = events[0].sequence, events[-1].sequence
     if first == last:
         return f"the journal's row {first} ({size})"

@@ -8,32 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from itertools import pairwise
 
 from schemas.topics import Topic, topic_name
 from worker.errors import Fenced, Unavailable
 from worker.journal import cursor
-from worker.journal.cursor import Cursor, fingerprint, last_cursor
-from worker.journal.encode import Encoder, Event
+from worker.journal.cursor import Cursor, last_cursor
 from worker.journal.pace import Pace
 from worker.journal.publisher import Publisher
+from worker.journal.share import Share, Shares
 from worker.kafka import clients as kafka
 from worker.leadership.election import Elected
 from worker.observability import metrics
 from worker.observability.latency import Latency
 from worker.observability.logs import logger
 from worker.observability.progress import Progress
-from worker.postgres.clock import Clock, told
+from worker.postgres.clock import Clock
 from worker.postgres.locks import Role
-from worker.postgres.session import Database, Record, Session
-from worker.postgres.trust import local_time
+from worker.postgres.session import Database, Session
 from worker.settings import Settings
 
 log = logger(__name__)
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MARK_SECONDS = 0.1
 """How often PostgreSQL's copy of the cursor is written."""
 
@@ -79,31 +74,26 @@ class Relay(Elected):
             await (kafka.abandon(producer.stop()) if is_sound else kafka.cut_off(producer))
 
     async def _publish_all(self, session: Session, producer: kafka.AIOKafkaProducer) -> None:
-        head = await session.row("journal_head")
-        encoder = Encoder(session, self._settings, head["id"])
-        partitions = {topic: await self._count_partitions(producer, topic) for topic in sorted(encoder.topics)}
+        shares = Shares(session, self._settings, self._pace, self._clock, (await session.row("journal_head"))["id"])
+        partitions = {topic: await self._count_partitions(producer, topic) for topic in sorted(shares.topics)}
         publisher = Publisher(self._settings, producer, self._positions_topic, partitions)
-        sequence = await self._cursor(session, publisher)
-        since = EPOCH
-        self._latency.published_before(sequence)
-        log.info("relaying", after_sequence=sequence)
+        position = await self._cursor(session, publisher)
+        self._latency.published_before(position.sequence)
+        log.info("relaying", after_sequence=position.sequence)
         while True:
             self._journaled.clear()
-            rows = await session.fetch("journal_read", sequence, since, self._pace.rows, self._pace.bytes)
-            if not rows:
-                await self._mark(session, sequence)
+            share = await shares.after(position)
+            if share is None:
+                await self._mark(session, position.sequence)
                 if self.stopping.is_set():
                     return
-                await self._wait_for_rows(session, sequence)
+                await self._wait_for_rows(session, position.sequence)
                 continue
-            await _require_no_gap(session, sequence, rows)
-            now = min(await told(session, self._clock), local_time())
-            events = await encoder.encode(rows, now)
-            sequence, since = rows[-1]["sequence"], rows[-1]["time"]
-            await self._publish(publisher, events, Cursor(sequence, fingerprint(rows[-1])))
-            self._latency.published(sequence)
+            await self._publish(publisher, share)
+            position = share.cursor
+            self._latency.published(position.sequence)
             if time.monotonic() - self._marked_at > MARK_SECONDS:
-                await self._mark(session, sequence)
+                await self._mark(session, position.sequence)
 
     async def _count_partitions(self, producer: kafka.AIOKafkaProducer, topic: str) -> int:
         """How many partitions Kafka has of a topic; raises Unavailable where it has none of that name."""
@@ -128,12 +118,12 @@ class Relay(Elected):
                 if (await session.row("journal_head"))["sequence"] > sequence:
                     return
 
-    async def _publish(self, publisher: Publisher, events: Sequence[Event], position: Cursor) -> None:
-        """One Kafka transaction with the events and the cursor; after any failure the producer is thrown away."""
+    async def _publish(self, publisher: Publisher, share: Share) -> None:
+        """One Kafka transaction with all of the share; after any failure the producer is thrown away."""
         self._beat()
         began = time.monotonic()
         try:
-            await self.leading(publisher.publish(events, cursor.encode(position)))
+            await self.leading(publisher.publish(share.records, cursor.encode(share.cursor)))
         except BaseException:
             metrics.RELAY_TRANSACTIONS.labels("failed").inc()
             self._pace.failed()
@@ -141,36 +131,26 @@ class Relay(Elected):
         self._pace.committed(time.monotonic() - began)
         self.trouble = None
         metrics.RELAY_TRANSACTIONS.labels("committed").inc()
-        metrics.RELAY_EVENTS.inc(len(events))
+        metrics.RELAY_EVENTS.inc(len(share.events))
+        metrics.STATE_RECORDS.inc(len(share.states))
 
     async def _mark(self, session: Session, sequence: int) -> None:
         """Note the cursor in PostgreSQL too, and how much waits."""
         self._marked_at = time.monotonic()
         await session.fetch("relay_mark", sequence)
 
-    async def _cursor(self, session: Session, publisher: Publisher) -> int:
-        """The last sequence that was published; raises RelayHalted where Kafka and PostgreSQL contradict each other."""
+    async def _cursor(self, session: Session, publisher: Publisher) -> Cursor:
+        """The last row that was published; raises RelayHalted where Kafka and PostgreSQL contradict each other."""
         restart_at = (await session.row("relay_read"))["restart_at"]
         if restart_at is not None:
             return await self._restart(session, publisher, await cursor.at(session, restart_at))
         found = await cursor.places(session, await self.leading(last_cursor(self._settings, self._positions_topic)))
         cursor.check(found)
-        return found.committed.sequence
+        return found.committed
 
-    async def _restart(self, session: Session, publisher: Publisher, position: Cursor) -> int:
+    async def _restart(self, session: Session, publisher: Publisher, position: Cursor) -> Cursor:
         """Go on from where a person said. Kafka is told first, so that a crash in between repeats nothing."""
         log.warning("going on from where a person said", sequence=position.sequence)
-        await self._publish(publisher, (), position)
+        await self._publish(publisher, Share([], [], position))
         await self._mark(session, position.sequence)
-        return position.sequence
-
-
-async def _require_no_gap(session: Session, sequence: int, rows: Sequence[Record]) -> None:
-    """The rows must follow the one before them, and each other; raises RelayHalted."""
-    if rows[0]["sequence"] != sequence + 1:
-        raise await cursor.gap(session, sequence, rows[0]["sequence"])
-    if rows[-1]["sequence"] != sequence + len(rows):
-        before, after = next(
-            (one["sequence"], two["sequence"]) for one, two in pairwise(rows) if two["sequence"] != one["sequence"] + 1
-        )
-        raise await cursor.gap(session, before, after)
+        return position

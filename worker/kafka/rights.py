@@ -8,7 +8,7 @@ from schemas.topics import TOPICS, Topic
 from worker.kafka.wire import OPERATIONS
 from worker.settings import Settings
 
-NEEDED = {"in": ("Read",), "out": ("Write",), "internal": ("Read", "Write")}
+NEEDED = {"in": ("Read",), "out": ("Write",), "state": ("Read", "Write"), "internal": ("Read", "Write")}
 """By a topic's direction; who may do one of these may describe it, too."""
 
 

@@ -34,6 +34,10 @@ RECORD_BYTES_DEFAULT = 1024 * 1024
 """Kafka's own max.message.bytes; no topic is made with less, bytes."""
 RELAY_SEGMENT_BYTES = 16 * 1024 * 1024
 """Small segments are compacted early, so a starting relay reads little, bytes."""
+STATE_SEGMENT_BYTES = 64 * 1024 * 1024
+"""Likewise for who begins with the users' states, bytes; Kafka's own 1 GiB is not compacted before it is full."""
+STATE_COMPACTION_MS_MAX = 12 * 3600 * 1000
+"""After this time a state that is out of date is compacted away, so that a forgotten user is gone, ms."""
 VISIBLE_SECONDS_MAX = 30.0
 """How long all brokers may take to know a topic that was just created, s."""
 GROUP, TRANSACTION = 0, 1
@@ -79,8 +83,13 @@ async def partitions(settings: Settings) -> dict[str, int]:
         return {name: found.partitions for name, found in (await _found(client, settings)).items()}
 
 
+def topics_of(settings: Settings) -> list[Topic]:
+    """The topics that a deployment has."""
+    return [topic for topic in Topic if topic is not Topic.MEMBERSHIPS or settings.state_topic == "on"]
+
+
 def _names(settings: Settings) -> dict[str, Topic]:
-    return {topic_name(settings.topic_prefix, topic): topic for topic in Topic}
+    return {topic_name(settings.topic_prefix, topic): topic for topic in topics_of(settings)}
 
 
 async def _listed(client: AIOKafkaAdminClient, settings: Settings) -> set[str]:
@@ -92,8 +101,11 @@ async def _create(client: AIOKafkaAdminClient, settings: Settings, topics: dict[
     replicas = settings.topic_replication_factor
     if replicas < 1:
         replicas = await _default_replicas(client, settings)
+    events = topic_name(settings.topic_prefix, Topic.MEMBERSHIP_EVENTS)
+    found = await _found(client, settings)
+    of_events = found[events].partitions if events in found else settings.topic_partitions
     new = [
-        NewTopic(name, _partitions(topic, settings), replicas, topic_configs=_config(topic, settings))
+        NewTopic(name, _partitions(topic, settings, of_events), replicas, topic_configs=_config(topic, settings))
         for name, topic in topics.items()
     ]
     answer = (await bounded(client.create_topics(new), settings.kafka_seconds_max)).to_object()
@@ -107,8 +119,15 @@ async def _create(client: AIOKafkaAdminClient, settings: Settings, topics: dict[
         raise ConfigurationError("\n".join(lines))
 
 
-def _partitions(topic: Topic, settings: Settings) -> int:
-    return 1 if topic is Topic.RELAY_POSITIONS else settings.topic_partitions
+def _partitions(topic: Topic, settings: Settings, of_events: int) -> int:
+    """As the settings say; the states have as many as the events of the same users, so that they can be joined."""
+    match topic:
+        case Topic.RELAY_POSITIONS:
+            return 1
+        case Topic.MEMBERSHIPS:
+            return of_events
+        case _:
+            return settings.topic_partitions
 
 
 def _config(topic: Topic, settings: Settings) -> dict[str, str]:
@@ -116,6 +135,9 @@ def _config(topic: Topic, settings: Settings) -> dict[str, str]:
     config = {"cleanup.policy": TOPICS[topic].cleanup_policy, "max.message.bytes": str(size)}
     if topic is Topic.RELAY_POSITIONS:
         return config | {"segment.bytes": str(RELAY_SEGMENT_BYTES)}
+    if topic is Topic.MEMBERSHIPS:
+        lag = {"max.compaction.lag.ms": str(STATE_COMPACTION_MS_MAX)}
+        return config | {"segment.bytes": str(STATE_SEGMENT_BYTES)} | lag
     return config | {"retention.ms": str(round(settings.topic_retention.total_seconds() * 1000))}
 
 
@@ -124,7 +146,7 @@ def _bytes_min(topic: Topic) -> int:
     match TOPICS[topic].direction:
         case "in":
             return 0
-        case "out":
+        case "out" | "state":
             return EVENT_BYTES_MAX + PRODUCE_BATCH_BYTES
         case "internal":
             return ENVELOPE_BYTES_MAX
@@ -230,8 +252,21 @@ async def _check(client: AIOKafkaAdminClient, settings: Settings, lacking: Seque
             problems.append(rights.sentence(settings, "DescribeConfigs", "topic", name))
         elif name in found:
             problems.extend(f"Topic {name}: {problem}" for problem in _problems(name, topic, found[name]))
+    problems.extend(_unlike(settings, found))
     if problems:
         raise ConfigurationError("\n".join(dict.fromkeys(problems)))
+
+
+def _unlike(settings: Settings, found: dict[str, Found]) -> Iterator[str]:
+    """That the states can't be joined with the events: a user would be in partitions of different numbers."""
+    states, events = (topic_name(settings.topic_prefix, one) for one in (Topic.MEMBERSHIPS, Topic.MEMBERSHIP_EVENTS))
+    if states not in found or events not in found or found[states].partitions == found[events].partitions:
+        return
+    has, wanted = found[states].partitions, found[events].partitions
+    yield (
+        f"Topic {states}: it has {has} partitions and {events} has {wanted}, so that nobody can join them; stop all "
+        "workers, delete it, then run `segmentation topics` and `segmentation snapshot`"
+    )
 
 
 def _problems(name: str, topic: Topic, found: Found) -> Iterator[str]:
@@ -241,7 +276,7 @@ def _problems(name: str, topic: Topic, found: Found) -> Iterator[str]:
     policy = config.get("cleanup.policy", "delete")
     if policy != TOPICS[topic].cleanup_policy:
         wanted = TOPICS[topic].cleanup_policy
-        harm = "the relay's position would be lost" if wanted == "compact" else "records would be lost"
+        harm = "the relay's position would be lost" if topic is Topic.RELAY_POSITIONS else "records would be lost"
         yield f"its cleanup.policy is {policy}, {harm}; mend with `{alter}cleanup.policy={wanted}`"
     if topic is Topic.RELAY_POSITIONS and found.partitions != 1:
         yield (

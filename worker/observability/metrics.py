@@ -46,6 +46,9 @@ RELAY_TRANSACTIONS = Counter(
     "segmentation_relay_transactions_total", "Kafka transactions of the relay, by outcome", ["outcome"]
 )
 RELAY_EVENTS = Counter("segmentation_relay_events_total", "Events published by this process's relay")
+STATE_RECORDS = Counter(
+    "segmentation_state_records_total", "Users' states written by this process's relay to the topic `memberships`"
+)
 RELAY_LEADS = Gauge("segmentation_relay_leads", "1 while this process is the relay")
 REPLIES = Counter("segmentation_replies_total", "Answers to queries, by outcome: sent or lost", ["outcome"])
 CLOCK_DIFFERENCE_SECONDS = Gauge(

@@ -28,7 +28,11 @@ As = Callable[[str], Settings]
 @pytest.fixture
 def master(broker: Secured, settings: Settings) -> Settings:
     """The test's deployment on the secured broker, as who may do everything."""
-    own = {"kafka_bootstrap_servers": broker.bootstrap_servers, "group_id": settings.topic_prefix}
+    own = {
+        "kafka_bootstrap_servers": broker.bootstrap_servers,
+        "group_id": settings.topic_prefix,
+        "state_topic": "on",
+    }
     return settings.model_copy(update=own)
 
 

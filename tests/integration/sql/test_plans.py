@@ -91,6 +91,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "memberships_over": (users(100), ["s1"] * 100, list(range(100)), [True] * 100, 1),
     "segments_last": (),
     "memberships_of_users": (users(100), NOW, 40_001),
+    "states_read": (users(100), 20_000),
     "why": ("u5", "s1"),
     "journal_reach": ("u5",),
     "users_admit": (users(100), ["s1"] * 100, list(range(100))),
@@ -115,7 +116,16 @@ async def test_a_batch_costs_by_its_own_size(filled: asyncpg.Connection, name: s
 
 
 @pytest.mark.parametrize(
-    "name", ["expiry_chunk", "rollout_chunk", "deletion_chunk", "memberships_change", "users_register", "users_forget"]
+    "name",
+    [
+        "expiry_chunk",
+        "rollout_chunk",
+        "deletion_chunk",
+        "memberships_change",
+        "states_read",
+        "users_register",
+        "users_forget",
+    ],
 )
 async def test_it_does_before_statistics_are_taken(outgrown: asyncpg.Connection, name: str) -> None:
     """An import, or the first rollout, comes before autovacuum does; a wrong estimate must not multiply tables."""
@@ -132,7 +142,9 @@ async def test_changes_find_their_rows_by_key(filled: asyncpg.Connection, count:
     assert "users_user_id" in {node.get("Index Name") for node in nodes}
 
 
-@pytest.mark.parametrize("name", ["memberships_of_users", "users_forget", "deletion_chunk", "expiry_chunk", "why"])
+@pytest.mark.parametrize(
+    "name", ["memberships_of_users", "users_forget", "deletion_chunk", "expiry_chunk", "states_read", "why"]
+)
 async def test_the_rules_functions_become_part_of_the_statement(filled: asyncpg.Connection, name: str) -> None:
     """Called row by row they would be planned row by row."""
     found = await filled.fetchval(f"explain (format json, verbose) {statement(name)}", *SMALL[name])

@@ -36,6 +36,15 @@ def test_the_relays_position_has_one_partition() -> None:
     assert "`segmentation reset relay --to database`" in problem
 
 
+def test_states_are_compacted_soon() -> None:
+    """A forgotten user's last state must not lie about, nor who begins read gigabytes of what is out of date."""
+    config = _config(Topic.MEMBERSHIPS, Settings())
+    assert config["cleanup.policy"] == "compact"
+    assert int(config["max.compaction.lag.ms"]) <= 86_400_000
+    (problem,) = problems(Topic.MEMBERSHIPS, 12, cleanup_policy="delete", max_message_bytes=LARGE)
+    assert "records would be lost" in problem
+
+
 @pytest.mark.parametrize("topic", [Topic.MEMBERSHIP_COMMANDS, Topic.SEGMENT_EVENTS])
 def test_compaction_loses_records(topic: Topic) -> None:
     (problem,) = problems(topic, cleanup_policy="compact", max_message_bytes=LARGE)

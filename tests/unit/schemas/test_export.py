@@ -16,6 +16,8 @@ from schemas.commands import COMMANDS
 from schemas.envelope import qualified
 from schemas.events import EVENTS
 from schemas.rejections import RejectionCode
+from schemas.state import SPEC as STATE_SPEC
+from schemas.state import STATE
 from schemas.topics import Topic
 
 ROOT = Path(__file__).parents[3]
@@ -64,6 +66,14 @@ def test_a_schema_is_a_schema(name: str) -> None:
     assert schema["properties"]["data"] == {"$ref": f"#/$defs/{jsonschemas.SPECS[name].data.__name__}"}
 
 
+def test_the_schema_of_a_state() -> None:
+    """Of the value alone, as its attributes are headers."""
+    schema = jsonschemas.state_schema()
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == jsonschemas.DIALECT
+    assert set(schema["properties"]) == set(STATE_SPEC.data.model_fields)
+
+
 def nodes(node: Any) -> Iterator[Any]:
     yield node
     for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
@@ -79,10 +89,10 @@ def test_patterns_are_portable() -> None:
 def test_asyncapi_has_every_topic_and_every_message() -> None:
     document = asyncapi.document()
     assert set(document["channels"]) == {topic.value for topic in Topic}
-    assert set(document["components"]["messages"]) == {*COMMANDS, *EVENTS}
-    assert len(document["operations"]) == len(COMMANDS) + len(EVENTS)
+    assert set(document["components"]["messages"]) == {*COMMANDS, *EVENTS, STATE}
+    assert len(document["operations"]) == len(COMMANDS) + len(EVENTS) + 1
     actions = [operation["action"] for operation in document["operations"].values()]
-    assert (actions.count("receive"), actions.count("send")) == (len(COMMANDS), len(EVENTS))
+    assert (actions.count("receive"), actions.count("send")) == (len(COMMANDS), len(EVENTS) + 1)
 
 
 def test_every_reference_in_asyncapi_resolves() -> None:
@@ -100,6 +110,6 @@ def test_the_reference_names_everything() -> None:
         assert f"`{qualified(name)}`" in page
     for text in (*RejectionCode, *(f"segmentation.{topic}" for topic in Topic)):
         assert f"`{text}`" in page
-    for spec in jsonschemas.SPECS.values():
+    for spec in (*jsonschemas.SPECS.values(), STATE_SPEC):
         for field in spec.data.model_fields:
             assert f"| `{field}` |" in page

@@ -30,8 +30,9 @@ def test_a_row_names_its_own_models(name: str, spec: CommandSpec | EventSpec) ->
 
 def test_every_topic_has_a_row() -> None:
     assert set(TOPICS) == set(Topic)
-    assert len(Topic) == 11
-    assert [topic for topic, spec in TOPICS.items() if spec.cleanup_policy == "compact"] == [Topic.RELAY_POSITIONS]
+    assert len(Topic) == 12
+    compacted = [topic for topic, spec in TOPICS.items() if spec.cleanup_policy == "compact"]
+    assert compacted == [Topic.MEMBERSHIPS, Topic.RELAY_POSITIONS]
 
 
 def test_commands_come_in_and_events_go_out() -> None:
