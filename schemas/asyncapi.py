@@ -1,5 +1,6 @@
 """The AsyncAPI 3.0 document: topics as channels, commands received and events sent, as the worker sees them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from schemas import envelope, jsonschemas
@@ -50,7 +51,7 @@ def document() -> dict[str, Any]:
 
 def _channel(topic: Topic) -> dict[str, Any]:
     spec = TOPICS[topic]
-    events: list[str] = [name for name, event in EVENTS.items() if event.topic is topic]
+    events: list[str] = [name for name, event in EVENTS.items() if topic in event.topics]
     events += [STATE] if topic is STATE_SPEC.topic else []
     return {
         "address": f"{{prefix}}.{topic.value}",
@@ -81,7 +82,7 @@ def _message(name: str) -> dict[str, Any]:
         "correlationId": {"location": "$message.payload#/correlationid"},
         "bindings": {
             "kafka": {
-                "key": {"type": "string", "description": TOPICS[spec.topic].key},
+                "key": {"type": "string", "description": _key(spec.topics)},
                 "bindingVersion": _KAFKA_BINDING,
             }
         },
@@ -110,11 +111,13 @@ def _operations() -> dict[str, Any]:
     operations: dict[str, Any] = {}
     for name, spec in [*jsonschemas.SPECS.items(), (STATE, STATE_SPEC)]:
         action = "receive" if name in COMMANDS else "send"
-        operations[_id(f"{action}.{name}")] = {
-            "action": action,
-            "channel": {"$ref": f"#/channels/{spec.topic.value}"},
-            "messages": [{"$ref": f"#/channels/{spec.topic.value}/messages/{_id(name)}"}],
-        }
+        for topic in spec.topics:
+            where = "" if len(spec.topics) == 1 else "".join(f".{word}" for word in f"on-{topic.value}".split("-"))
+            operations[_id(f"{action}.{name}{where}")] = {
+                "action": action,
+                "channel": {"$ref": f"#/channels/{topic.value}"},
+                "messages": [{"$ref": f"#/channels/{topic.value}/messages/{_id(name)}"}],
+            }
     replies = f"#/channels/{Topic.REPLIES.value}"
     operations[_id("receive.membership.query")]["reply"] = {
         "address": {
@@ -125,6 +128,10 @@ def _operations() -> dict[str, Any]:
         "messages": [{"$ref": f"{replies}/messages/{_id('membership.snapshot')}"}],
     }
     return operations
+
+
+def _key(topics: Sequence[Topic]) -> str:
+    return ", ".join(TOPICS[topic].key for topic in topics)
 
 
 def _id(name: str) -> str:

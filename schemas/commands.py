@@ -7,9 +7,10 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.envelope import Data, Envelope
+from schemas.envelope import Data, Envelope, Immediate
 from schemas.forms import EMPTY, NULL, TEXT, never
 from schemas.imports import ImportBegin, ImportCancel, ImportCommit, ImportUsers, Opening
+from schemas.schedule_cancel import ScheduleCancel
 from schemas.times import Timestamp, Ttl
 from schemas.topics import Topic
 from schemas.values import SEGMENTS_PER_COMMAND_MAX, Description, Owner, Percent, Segment, Tags, UserId
@@ -27,6 +28,7 @@ CommandType = Literal[
     "import.users",
     "import.commit",
     "import.cancel",
+    "schedule.cancel",
 ]
 """A command's name; `schemas.envelope.qualified` makes the CloudEvents type of it."""
 
@@ -156,6 +158,7 @@ Payload = (
     | ImportUsers
     | ImportCommit
     | ImportCancel
+    | ScheduleCancel
 )
 
 
@@ -174,7 +177,7 @@ class SegmentDeleteCommand(Envelope):
     data: SegmentDelete
 
 
-class UserRegisterCommand(Envelope):
+class UserRegisterCommand(Immediate):
     type: Literal["segmentation.user.register.v1"]
     data: UserRegister
 
@@ -189,22 +192,22 @@ class MembershipChangeCommand(Envelope):
     data: MembershipChange
 
 
-class MembershipQueryCommand(Envelope):
+class MembershipQueryCommand(Immediate):
     type: Literal["segmentation.membership.query.v1"]
     data: MembershipQuery
 
 
-class ReportRequestCommand(Envelope):
+class ReportRequestCommand(Immediate):
     type: Literal["segmentation.report.request.v1"]
     data: ReportRequest
 
 
-class ImportBeginCommand(Envelope):
+class ImportBeginCommand(Immediate):
     type: Literal["segmentation.import.begin.v1"]
     data: ImportBegin
 
 
-class ImportUsersCommand(Envelope):
+class ImportUsersCommand(Immediate):
     type: Literal["segmentation.import.users.v1"]
     data: ImportUsers
 
@@ -214,9 +217,14 @@ class ImportCommitCommand(Envelope):
     data: ImportCommit
 
 
-class ImportCancelCommand(Envelope):
+class ImportCancelCommand(Immediate):
     type: Literal["segmentation.import.cancel.v1"]
     data: ImportCancel
+
+
+class ScheduleCancelCommand(Immediate):
+    type: Literal["segmentation.schedule.cancel.v1"]
+    data: ScheduleCancel
 
 
 Record = (
@@ -232,16 +240,23 @@ Record = (
     | ImportUsersCommand
     | ImportCommitCommand
     | ImportCancelCommand
+    | ScheduleCancelCommand
 )
 """A command's whole CloudEvent as it came."""
 
 
 class CommandSpec(NamedTuple):
-    """A command: its CloudEvent's model, its data's model, and the topic where it belongs."""
+    """A command: its CloudEvent's model, its data's model, the topic where it belongs, and others where it may be."""
 
     record: type[Record]
     data: type[Data]
     topic: Topic
+    others: tuple[Topic, ...] = ()
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """All topics where it is taken."""
+        return (self.topic, *self.others)
 
 
 COMMANDS: dict[CommandType, CommandSpec] = {
@@ -257,9 +272,15 @@ COMMANDS: dict[CommandType, CommandSpec] = {
     "import.users": CommandSpec(ImportUsersCommand, ImportUsers, Topic.IMPORT_COMMANDS),
     "import.commit": CommandSpec(ImportCommitCommand, ImportCommit, Topic.IMPORT_COMMANDS),
     "import.cancel": CommandSpec(ImportCancelCommand, ImportCancel, Topic.IMPORT_COMMANDS),
+    "schedule.cancel": CommandSpec(
+        ScheduleCancelCommand,
+        ScheduleCancel,
+        Topic.SEGMENT_COMMANDS,
+        others=(Topic.MEMBERSHIP_COMMANDS, Topic.IMPORT_COMMANDS),
+    ),
 }
 
 
 def names_on(topic: Topic) -> Sequence[CommandType]:
     """The commands that belong on a topic."""
-    return [name for name, spec in COMMANDS.items() if spec.topic is topic]
+    return [name for name, spec in COMMANDS.items() if topic in spec.topics]

@@ -3,7 +3,8 @@
 It stands for the type and the data as they are meant, not as they were written: the order of fields, null for what is
 absent, an integer for a user id's text, `12.50` for `12.5`, `PT24H` for `P1D`, another zone for the same instant, and
 an expiry for all of `add` instead of one for each make no difference. `time` and the other attributes are left out:
-a producer that makes the CloudEvent anew for a retry sets another time.
+a producer that makes the CloudEvent anew for a retry sets another time. But `effectiveat` is meant: the same at another
+instant is another command.
 """
 
 from datetime import datetime, timedelta
@@ -22,14 +23,15 @@ _FIELDS = {spec.data: tuple(spec.data.model_fields) for spec in COMMANDS.values(
 _Expiry = datetime | list[int] | None
 
 
-def content_of(name: CommandType, data: Data) -> int:
-    """64 bits of a hash of the command's type and data, signed."""
+def content_of(name: CommandType, data: Data, effective_at: datetime | None = None) -> int:
+    """64 bits of a hash of the command's type and data, and of when it is to take effect if it says so; signed."""
     said: Any
     if isinstance(data, MembershipChange):
         said = [data.user_id, _additions(data), data.remove or ()]
     else:
         said = [_plain(getattr(data, field)) for field in _FIELDS[type(data)]]
-    digest = blake2b(orjson.dumps([name, said], str), digest_size=8).digest()
+    meant = [name, said] if effective_at is None else [name, said, effective_at]
+    digest = blake2b(orjson.dumps(meant, str), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
 
 

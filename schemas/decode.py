@@ -31,6 +31,7 @@ from schemas.imports import ImportBegin, Opening
 from schemas.judged import Command, DataT_co, Refusal, refused, untimely
 from schemas.rejections import FieldError, RefusalCode, RejectionCode
 from schemas.resolve import Problems, key_error, resolve, resolve_opening
+from schemas.schedules import too_far
 from schemas.topics import Topic
 from schemas.values import (
     ATTRIBUTE_PATTERN,
@@ -100,8 +101,11 @@ def _is_plain(value: bytes) -> bool:
 
 
 def _time(record: Envelope, timestamp_ms: int) -> datetime | None:
-    if record.time is not None:
-        return record.time
+    return _sent(timestamp_ms) if record.time is None else record.time
+
+
+def _sent(timestamp_ms: int) -> datetime | None:
+    """The record's own time, if it is a date."""
     try:
         return datetime.fromtimestamp(timestamp_ms / 1000, UTC) if timestamp_ms >= 0 else None
     except (ValueError, OverflowError, OSError):
@@ -111,21 +115,27 @@ def _time(record: Envelope, timestamp_ms: int) -> datetime | None:
 def _command(record: Record, key: bytes | None, topic: Topic, timestamp_ms: int) -> Command | list[FieldError]:
     """The rules that a validated record still has to meet."""
     time = _time(record, timestamp_ms)
-    data, name = record.data, _NAMES[record.type]
+    data, name, effective_at = record.data, _NAMES[record.type], record.effectiveat
+    since, far, blank = time or _EPOCH, None, None
+    if effective_at is not None:
+        far = too_far(effective_at, _sent(timestamp_ms) or since)
+        if effective_at > since:
+            since, blank = effective_at, Problems(counted_from="effectiveat")
     payload: Payload | Problems
     if isinstance(data, MembershipChange):
-        payload = resolve(data, time or _EPOCH)
+        payload = resolve(data, since, blank)
     elif isinstance(data, ImportBegin):
-        payload = resolve_opening(data, time or _EPOCH)
+        payload = resolve_opening(data, since)
     else:
         payload = data
     problems = payload if isinstance(payload, Problems) else _NONE
     wrong_key = key_error(topic, data, key)
-    if time is None or wrong_key or problems.errors:
+    if time is None or wrong_key or problems.errors or far:
         errors = [] if time else [_NO_TIME]
         errors += [] if time is None and problems.timely else problems.errors
-        errors += [wrong_key] if wrong_key else []
-        if wrong_key or not problems.timely or record.time is not None or name == "membership.query":
+        errors += [error for error in (far, wrong_key) if error]
+        is_by_record = record.time is None and blank is None and far is None
+        if wrong_key or not problems.timely or not is_by_record or name == "membership.query":
             return errors
         return _made(record, name, time or _EPOCH, _nothing(data))._replace(untimely=tuple(errors))
     assert not isinstance(payload, Problems)
@@ -151,7 +161,8 @@ def _made(record: Record, name: CommandType, time: datetime, payload: Payload) -
         record.replyto,
         record.traceparent,
         payload,
-        content_of(name, record.data),
+        content_of(name, record.data, record.effectiveat),
+        record.effectiveat,
     )
 
 
@@ -220,10 +231,11 @@ def _type_error(given: str, topic: Topic) -> str | None:
         here = ", ".join(qualified(known) for known in names_on(topic))
         hint = f" Did you mean {qualified(given)}?" if given in COMMANDS else ""
         return f"There is no command {shown(given)}.{hint} The topic {topic.value} takes {here}."
-    right = COMMANDS[name].topic
-    if right is topic:
+    right = COMMANDS[name].topics
+    if topic in right:
         return None
-    return f"The command {given} belongs on the topic {right.value}, not on {topic.value}."
+    where = " or ".join(one.value for one in right)
+    return f"The command {given} belongs on the topic {where}, not on {topic.value}."
 
 
 def _validated(event: dict[str, Any], key: bytes | None, topic: Topic, timestamp_ms: int) -> Command | list[FieldError]:

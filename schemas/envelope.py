@@ -42,6 +42,11 @@ class Envelope(BaseModel):
     )
     datacontenttype: JsonMediaType | None = Field(default=None, description="A JSON media type, where it is given.")
     data_base64: None = Field(default=None, description="Not taken: data is JSON, in `data`.")
+    effectiveat: Timestamp | None = Field(
+        default=None,
+        description="When the command is to take effect, at most 2 years ahead; absent or not later than now: at once. "
+        "Only with segment commands, `membership.change`, `user.forget` and `import.commit`. A ttl counts from it.",
+    )
     correlationid: CorrelationId | None = Field(default=None, description="Handed on to the command's events.")
     replyto: ReplyTo | None = Field(
         default=None, description="The topic that a query's answer goes to; one that the deployment allows."
@@ -50,6 +55,12 @@ class Envelope(BaseModel):
         default=None,
         description="W3C trace context, handed on to the command's events; of another form it is ignored.",
     )
+
+
+class Immediate(Envelope):
+    """The envelope of commands that can't be scheduled."""
+
+    effectiveat: None = Field(default=None, description="Not taken: this command takes effect at once.")
 
 
 class Data(BaseModel):

@@ -5,7 +5,7 @@ reasons that they do not know, so the models do too; `check_event` is strict, fo
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 from pydantic import Field
 
@@ -21,6 +21,13 @@ from schemas.import_events import (
     ImportReceivedEvent,
 )
 from schemas.rejections import RejectionCode
+from schemas.report_events import ReportFailed, ReportFailedEvent, ReportPublished, ReportPublishedEvent
+from schemas.schedule_events import (
+    CommandScheduled,
+    CommandScheduledEvent,
+    CommandUnscheduled,
+    CommandUnscheduledEvent,
+)
 from schemas.times import Timestamp
 from schemas.topics import Topic
 from schemas.values import Percent, Segment
@@ -38,6 +45,8 @@ EventType = Literal[
     "import.completed",
     "import.failed",
     "command.rejected",
+    "command.scheduled",
+    "command.unscheduled",
     "membership.snapshot",
 ]
 """An event's name; `schemas.envelope.qualified` makes the CloudEvents type of it."""
@@ -47,8 +56,6 @@ Reason = Literal["command", "rollout", "expiry", "segment_deleted", "user_regist
 
 Cause = Literal["rollout", "segment_deleted"]
 Origin = Literal["command", "rollout"]
-Year = Annotated[int, Field(strict=True, ge=1970, le=9999)]
-Month = Annotated[int, Field(strict=True, ge=1, le=12)]
 
 
 class SegmentState(EventData):
@@ -110,28 +117,6 @@ class MembershipChanged(EventData):
         description="How many segments more the lists would name; left out where there are none. One event names at "
         "most 40,000: only a user who was in more of them before there was a limit can exceed that.",
     )
-
-
-class ReportPublished(EventData):
-    """A month's report can be had at `link`."""
-
-    year: Year
-    month: Month
-    link: str = Field(description="Of the file with all changes.")
-    page_link: str | None = Field(None, description="Of the page that sums them up; absent from older versions.")
-    rows: Count
-    bytes: Count
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the file, in hexadecimal.")
-    storage: str
-
-
-class ReportFailed(EventData):
-    """A month's report could not be made or published."""
-
-    year: Year
-    month: Month
-    code: str
-    message: str
 
 
 class RejectedField(EventData):
@@ -204,16 +189,6 @@ class MembershipChangedEvent(Event):
     data: MembershipChanged
 
 
-class ReportPublishedEvent(Event):
-    type: Literal["segmentation.report.published.v1"]
-    data: ReportPublished
-
-
-class ReportFailedEvent(Event):
-    type: Literal["segmentation.report.failed.v1"]
-    data: ReportFailed
-
-
 class CommandRejectedEvent(Event):
     type: Literal["segmentation.command.rejected.v1"]
     data: CommandRejected
@@ -225,12 +200,23 @@ class MembershipSnapshotEvent(Event):
 
 
 class EventSpec(NamedTuple):
-    """An event: its CloudEvent's model, its data's model, the topic it goes to, and what it tells."""
+    """An event: its CloudEvent's model, its data's model, the topic it goes to, what it tells, other topics."""
 
     record: type[Event]
     data: type[EventData]
     topic: Topic
     tells: str
+    others: tuple[Topic, ...] = ()
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """All topics that it goes to."""
+        return (self.topic, *self.others)
+
+
+SUBJECT_TOPICS = {"user_id": Topic.MEMBERSHIP_EVENTS, "segment": Topic.SEGMENT_EVENTS, "import": Topic.IMPORT_EVENTS}
+"""Where the outcome of a command goes, by what it is about."""
+_WHERE_OUTCOMES_GO = (Topic.MEMBERSHIP_EVENTS, Topic.IMPORT_EVENTS)
 
 
 EVENTS: dict[EventType, EventSpec] = {
@@ -264,6 +250,20 @@ EVENTS: dict[EventType, EventSpec] = {
     "command.rejected": EventSpec(
         CommandRejectedEvent, CommandRejected, Topic.REJECTIONS, "a record was not applied, and why"
     ),
+    "command.scheduled": EventSpec(
+        CommandScheduledEvent,
+        CommandScheduled,
+        Topic.SEGMENT_EVENTS,
+        "a command will take effect later",
+        others=_WHERE_OUTCOMES_GO,
+    ),
+    "command.unscheduled": EventSpec(
+        CommandUnscheduledEvent,
+        CommandUnscheduled,
+        Topic.SEGMENT_EVENTS,
+        "a command will not take effect, as it was cancelled",
+        others=_WHERE_OUTCOMES_GO,
+    ),
     "membership.snapshot": EventSpec(
         MembershipSnapshotEvent, MembershipSnapshot, Topic.REPLIES, "the answer to a query: a user's active segments"
     ),
@@ -277,4 +277,4 @@ def check_event(name: EventType, value: bytes) -> Event:
 
 def names_on(topic: Topic) -> Sequence[EventType]:
     """The events that go to a topic."""
-    return [name for name, spec in EVENTS.items() if spec.topic is topic]
+    return [name for name, spec in EVENTS.items() if topic in spec.topics]

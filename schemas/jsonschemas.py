@@ -22,11 +22,13 @@ INEXPRESSIBLE = (
     "A percent has at most two decimals, judged on the digits as they were written.",
     "A date and time must exist in the calendar (`format` asserts it only where a validator is told to).",
     "A ttl is positive and at most 100 years; counted from the command's time it ends before the year 10000.",
-    "An `expires_at` is later than the command's time.",
+    "An `expires_at` is later than the command's time, and than its `effectiveat`.",
+    "An `effectiveat` is at most 2 years after the record's timestamp.",
     "No segment stands twice over `add` and `remove`, as a name or within an object, and both together have at most "
     "1,000.",
     "No text holds U+0000 or half of a surrogate pair.",
-    "The record key is the command's segment or user id.",
+    "The record key is the command's segment, user id or import; of `schedule.cancel` it is that of the command "
+    "that it cancels.",
 )
 """What a valid command must meet besides its JSON Schema."""
 

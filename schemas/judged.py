@@ -31,6 +31,8 @@ class Command(NamedTuple, Generic[DataT_co]):
     data: DataT_co
     content: int
     """A hash of type and data (`schemas.content`): a retry has the same one."""
+    effective_at: datetime | None = None
+    """When it is to take effect, in UTC, if it says so; not later than now, it is a command like others."""
     untimely: tuple[FieldError, ...] = ()
     """What is wrong with it by the record's timestamp alone. It is refused, unless its name was decided before: the
     same bytes, sent again later, would be wrong though they were right. `data` is of no use then."""

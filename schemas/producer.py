@@ -16,11 +16,18 @@ RECORD_BYTES_MAX = 262_144
 
 
 class Outgoing(NamedTuple):
-    """A record to send to the topic `COMMANDS[type].topic`."""
+    """A record to send to the topic `COMMANDS[type].topic`, or to that of the place where it was made for."""
 
     key: bytes
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
+
+
+class Place(NamedTuple):
+    """Where a command was sent: the topic and the record key."""
+
+    topic: Topic
+    key: bytes
 
 
 class InvalidCommandError(ValueError):
@@ -29,6 +36,10 @@ class InvalidCommandError(ValueError):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
+
+
+def _rfc3339(time: datetime | None) -> str | None:
+    return None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _number(value: object) -> int | float:
@@ -59,14 +70,17 @@ def new_command(
     source: str,
     id: str | None = None,  # noqa: A002
     time: datetime | None = None,
+    effectiveat: datetime | None = None,
     correlationid: str | None = None,
     replyto: str | None = None,
     traceparent: str | None = None,
+    place: Place | None = None,
     record_bytes_max: int = RECORD_BYTES_MAX,
 ) -> Outgoing:
     """A command's record; `data` is an object as the contract has it.
 
-    `id` is a random UUID unless it is given. `time` is aware, and stands in the record only if it is given.
+    `id` is a random UUID unless it is given. `time` and `effectiveat` are aware, and stand in the record only if they
+    are given. `place` is for `schedule.cancel` alone: that of the command that it cancels.
     Raises InvalidCommandError if the worker would refuse it, TypeError if `data` holds what JSON cannot.
     """
     made, _ = judged_command(
@@ -75,9 +89,11 @@ def new_command(
         source=source,
         id=id,
         time=time,
+        effectiveat=effectiveat,
         correlationid=correlationid,
         replyto=replyto,
         traceparent=traceparent,
+        place=place,
         record_bytes_max=record_bytes_max,
     )
     return made
@@ -90,19 +106,22 @@ def judged_command(
     source: str,
     id: str | None = None,  # noqa: A002
     time: datetime | None = None,
+    effectiveat: datetime | None = None,
     correlationid: str | None = None,
     replyto: str | None = None,
     traceparent: str | None = None,
+    place: Place | None = None,
     record_bytes_max: int = RECORD_BYTES_MAX,
 ) -> tuple[Outgoing, Command]:
     """As `new_command`, with what the worker takes it for."""
-    topic = COMMANDS[type].topic
+    topic, key = place or (COMMANDS[type].topic, _key(COMMANDS[type].topic, data))
     attributes = {
         "specversion": SPECVERSION,
         "id": str(uuid4()) if id is None else id,
         "source": source,
         "type": qualified(type),
-        "time": None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "time": _rfc3339(time),
+        "effectiveat": _rfc3339(effectiveat),
         "datacontenttype": "application/json",
         "correlationid": correlationid,
         "replyto": replyto,
@@ -110,7 +129,6 @@ def judged_command(
     }
     event = {name: value for name, value in attributes.items() if value is not None} | {"data": data}
     value = json.dumps(event, separators=(",", ":"), default=_number).encode()
-    key = _key(topic, data)
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
     judged = decode(value, STRUCTURED_HEADERS, key, topic, now_ms, record_bytes_max)
     if isinstance(judged, Refusal):

@@ -11,7 +11,7 @@ from schemas.events import EVENTS
 from schemas.rejections import MEANINGS
 from schemas.state import HEADERS, STATE
 from schemas.state import SPEC as STATE_SPEC
-from schemas.topics import PREFIX_DEFAULT, TOPICS, topic_name
+from schemas.topics import PREFIX_DEFAULT, TOPICS, Topic, topic_name
 
 _LIMITS: Sequence[tuple[str, int, str]] = (
     ("segment's name", values.SEGMENT_CHARACTERS_MAX, "characters"),
@@ -101,12 +101,16 @@ def _topics() -> Iterator[Sequence[str]]:
 
 def _commands() -> Iterator[Sequence[str]]:
     for name, spec in COMMANDS.items():
-        yield f"`{qualified(name)}`", spec.topic.value, _first_sentence(spec.data)
+        yield f"`{qualified(name)}`", _places(spec.topics), _first_sentence(spec.data)
 
 
 def _events() -> Iterator[Sequence[str]]:
     for name, spec in EVENTS.items():
-        yield f"`{qualified(name)}`", spec.topic.value, spec.tells
+        yield f"`{qualified(name)}`", _places(spec.topics), spec.tells
+
+
+def _places(topics: Iterable[Topic]) -> str:
+    return ", ".join(topic.value for topic in topics)
 
 
 def _state() -> Iterator[str]:

@@ -21,6 +21,7 @@ class RejectionCode(StrEnum):
     IMPORT_EXISTS = "import_exists"
     IMPORT_NOT_FOUND = "import_not_found"
     IMPORT_CLOSED = "import_closed"
+    NOT_SCHEDULED = "not_scheduled"
     FAILED = "failed"
 
 
@@ -45,6 +46,8 @@ MEANINGS: dict[RejectionCode, str] = {
     RejectionCode.IMPORT_EXISTS: "there is, or lately was, an import of that id: choose another one",
     RejectionCode.IMPORT_NOT_FOUND: "there is no import of that id: begin it with `import.begin`",
     RejectionCode.IMPORT_CLOSED: "the import was committed, cancelled or abandoned before: nothing can be added to it",
+    RejectionCode.NOT_SCHEDULED: "no command of that id and source waits on this topic and under this key: it has "
+    "taken effect, was cancelled, or was never scheduled",
     RejectionCode.FAILED: "applying this one command failed in the database for a reason of its own"
     "; the rest of its batch went through",
 }

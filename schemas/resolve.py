@@ -7,6 +7,7 @@ from datetime import datetime
 from schemas.commands import Addition, Change, MembershipChange
 from schemas.imports import ImportBegin, Opening
 from schemas.rejections import FieldError
+from schemas.schedule_cancel import ScheduleCancel
 from schemas.times import expiry
 from schemas.topics import Topic
 from schemas.values import SEGMENTS_PER_COMMAND_MAX, shown
@@ -22,6 +23,8 @@ class Problems:
 
     errors: list[FieldError] = field(default_factory=list)
     timely: bool = True
+    counted_from: str = "the command's time"
+    """What the time is that durations are counted from."""
 
     def add(self, error: FieldError, *, timely: bool = False) -> None:
         """Note one more."""
@@ -29,8 +32,11 @@ class Problems:
         self.timely = self.timely and timely
 
 
-def resolve(change: MembershipChange, time: datetime) -> Change | Problems:
-    """The change with each expiry as an instant counted from `time`, in UTC, or what is wrong with it."""
+def resolve(change: MembershipChange, time: datetime, problems: Problems | None = None) -> Change | Problems:
+    """The change with each expiry as an instant counted from `time`, in UTC, or what is wrong with it.
+
+    `problems`, which are none yet, know what `time` is.
+    """
     add, remove = change.add or (), change.remove or ()
     count = len(add) + len(remove)
     has_expiry = change.ttl is not None or change.expires_at is not None
@@ -38,14 +44,15 @@ def resolve(change: MembershipChange, time: datetime) -> Change | Problems:
         plain: list[tuple[str, datetime | None]] = [(item, None) for item in add if type(item) is str]
         if len(plain) == len(add) and (count == 1 or len({*add, *remove}) == count):
             return Change(change.user_id, plain, list(remove))
-    return _resolve_each(change, time, has_expiry=has_expiry)
+    return _resolve_each(change, time, problems or Problems(), has_expiry=has_expiry)
 
 
-def _resolve_each(change: MembershipChange, time: datetime, *, has_expiry: bool) -> Change | Problems:
+def _resolve_each(
+    change: MembershipChange, time: datetime, problems: Problems, *, has_expiry: bool
+) -> Change | Problems:
     add, remove = change.add or (), change.remove or ()
     names = [item if isinstance(item, str) else item.segment for item in add]
     names.extend(remove)
-    problems = Problems()
     if not (len(names) <= SEGMENTS_PER_COMMAND_MAX and len(set(names)) == len(names) and len(add) > 0):
         for error in _structure_errors(change, names):
             problems.add(error)
@@ -102,7 +109,7 @@ def _expiry(
     elif source.expires_at is not None:
         if source.expires_at > time:
             return source.expires_at
-        must_be = f"later than the command's time, {_rfc3339(time)}"
+        must_be = f"later than {problems.counted_from}, {_rfc3339(time)}"
         message = f"must be {must_be}, is {_rfc3339(source.expires_at)}"
         problems.add(FieldError(f"{at}.expires_at", message), timely=True)
     return None
@@ -121,6 +128,8 @@ def _own(item: Addition, common: datetime | None, time: datetime, index: int, pr
 
 def key_error(topic: Topic, data: object, key: bytes | None) -> FieldError | None:
     """What is wrong with the record key: it keeps the order of what belongs together. `data` has the validated ids."""
+    if isinstance(data, ScheduleCancel):
+        return None if key else FieldError("key", "must be that of the command that it cancels, is missing")
     if topic is _MEMBERSHIP_COMMANDS:
         what, expected = "user id", getattr(data, "user_id", None)
     elif topic is _SEGMENT_COMMANDS:

@@ -32,6 +32,12 @@ def _literal(error: ErrorDetails) -> str:
     return f"must be {expected}, is {shown(error['input'])}"
 
 
+_NOT_TAKEN: Mapping[int | str, str] = {
+    "data_base64": "is not taken; data must be JSON, in `data`",
+    "effectiveat": "is not taken with this command: only segment commands, membership.change, user.forget and "
+    "import.commit can take effect later",
+}
+
 _SENTENCES: Mapping[str, Callable[[ErrorDetails], str]] = {
     "wrong": lambda error: error["msg"],
     "missing": lambda error: "is missing",
@@ -50,7 +56,7 @@ _SENTENCES: Mapping[str, Callable[[ErrorDetails], str]] = {
     "greater_than_equal": lambda error: f"must be at least {error['ctx']['ge']}, is {shown(error['input'])}",
     "less_than_equal": lambda error: f"must be at most {error['ctx']['le']}, is {shown(error['input'])}",
     "literal_error": _literal,
-    "none_required": lambda error: "is not taken; data must be JSON, in `data`",
+    "none_required": lambda error: _NOT_TAKEN[error["loc"][0]],
 }
 """Pydantic's error types that the models can give. Another one is a defect, which the tests look for."""
 

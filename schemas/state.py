@@ -49,6 +49,11 @@ class StateSpec(NamedTuple):
     data: type[MembershipState]
     topic: Topic
 
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """The one topic."""
+        return (self.topic,)
+
 
 SPEC = StateSpec(MembershipState, Topic.MEMBERSHIPS)
 

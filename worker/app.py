@@ -20,6 +20,7 @@ from worker.jobs.imports import Imports
 from worker.jobs.leader import Leader
 from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
+from worker.jobs.schedule import Schedule
 from worker.jobs.tally import COUNT_SECONDS_MAX, Tally
 from worker.journal.backlog import Backlog
 from worker.journal.relay import Relay
@@ -29,6 +30,7 @@ from worker.line.apply import Applier, Outcome
 from worker.line.assignment import Assignment
 from worker.line.batch import Batch
 from worker.line.consume import Consumer
+from worker.line.due import Due
 from worker.line.lanes import Lane, Lanes
 from worker.line.mirror import Mirror
 from worker.line.replies import Replies
@@ -73,7 +75,16 @@ class App:
         retention = Retention(server_clock, settings.deduplication_window, settings.journal_retention)
         tally = Tally(database.session("tally", statement_seconds_max=COUNT_SECONDS_MAX))
         imports = Imports(server_clock, timedelta(seconds=settings.import_seconds_max))
-        jobs = [Expiry(server_clock), Rollout(server_clock), imports, Deletion(server_clock), tally, retention]
+        schedule = Schedule(server_clock, Due(settings, clock=server_clock, new_uuid=uuid4))
+        jobs = [
+            schedule,
+            Expiry(server_clock),
+            Rollout(server_clock),
+            imports,
+            Deletion(server_clock),
+            tally,
+            retention,
+        ]
         self.jobs = Leader(database, progress, jobs, clock=server_clock, journaled=self.relay.notify)
         self.reporter = Reporter(
             settings, database, progress, storage_of(settings), clock=server_clock, journaled=self.relay.notify

@@ -68,7 +68,8 @@ class Line:
         command_id = id or str(uuid4())
         partition = others.pop("partition", None)
         made = new_command(command, data, source=SOURCE, id=command_id, **others)
-        await self.send_raw(COMMANDS[command].topic, made.value, made.key, list(made.headers), partition=partition)
+        topic = others["place"].topic if "place" in others else COMMANDS[command].topic
+        await self.send_raw(topic, made.value, made.key, list(made.headers), partition=partition)
         return command_id
 
     async def send_at(self, command: CommandType, data: dict[str, Any], at: datetime) -> str:

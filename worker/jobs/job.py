@@ -21,6 +21,9 @@ class Job(abc.ABC):
     journals: bool
     """Whether turns write to the journal, and so wait while the relay has enough to do."""
 
+    is_urgent = False
+    """Whether that takes more for it than for other jobs: somebody was promised when it happens."""
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 

@@ -23,6 +23,8 @@ log = logger(__name__)
 
 UNPUBLISHED_ROWS_MAX = 5_000
 """With more journal rows waiting for the relay, jobs wait too: commands' events come after theirs."""
+UNPUBLISHED_ROWS_URGENT_MAX = 20_000
+"""… an urgent job waits with so many only: what others have journaled does not hold it up."""
 BACKLOG_SECONDS = 0.02
 PAUSE_SECONDS = 0.002
 """Between turns, so that command batches come through."""
@@ -90,7 +92,7 @@ class Leader(Elected):
 
     async def _turn(self, session: Session, run: Run) -> None:
         """One turn of a job. What it is refused is noted, and it is tried again after a growing pause."""
-        if run.job.journals and await self._relay_is_behind(session):
+        if run.job.journals and await self._relay_is_behind(session, run.job):
             await self.wait(BACKLOG_SECONDS)
             return
         try:
@@ -108,9 +110,9 @@ class Leader(Elected):
             self._journaled()
         await run.went_on(session, done)
 
-    async def _relay_is_behind(self, session: Session) -> bool:
+    async def _relay_is_behind(self, session: Session, job: Job) -> bool:
         row = await session.row("journal_backlog")
-        return bool(row["unpublished"] > UNPUBLISHED_ROWS_MAX)
+        return bool(row["unpublished"] > (UNPUBLISHED_ROWS_URGENT_MAX if job.is_urgent else UNPUBLISHED_ROWS_MAX))
 
 
 async def _first(*tasks: asyncio.Future[Any]) -> None:

@@ -10,7 +10,7 @@ import orjson
 
 from schemas.encode import encode_event
 from schemas.envelope import STRUCTURED_HEADERS
-from schemas.events import EVENTS, EventType, names_on
+from schemas.events import EVENTS, SUBJECT_TOPICS, EventType, names_on
 from schemas.topics import Topic, topic_name
 from worker.errors import Unavailable
 from worker.journal.names import Names
@@ -27,7 +27,9 @@ _LISTS = ("entered", "exited", "renewed", "unchanged")
 _HEADERS = list(STRUCTURED_HEADERS)  # aiokafka's builder takes a list only
 
 
-IMPORT_EVENTS = frozenset(names_on(Topic.IMPORT_EVENTS))
+SCHEDULE_EVENTS = frozenset(name for name, event in EVENTS.items() if event.others)
+"""They go where the outcome of the command will go that they are about."""
+IMPORT_EVENTS = frozenset(names_on(Topic.IMPORT_EVENTS)) - SCHEDULE_EVENTS
 
 
 class Event(NamedTuple):
@@ -49,11 +51,14 @@ class Encoder:
         self._source = settings.event_source
         self._journal_id = journal_id
         self._topics = {name: topic_name(settings.topic_prefix, event.topic) for name, event in EVENTS.items()}
+        self._subject_topics = {
+            what: topic_name(settings.topic_prefix, topic) for what, topic in SUBJECT_TOPICS.items()
+        }
 
     @property
     def topics(self) -> set[str]:
         """The topics that events may go to."""
-        return set(self._topics.values())
+        return {*self._topics.values(), *self._subject_topics.values()}
 
     async def encode(self, rows: Sequence[Record], now: datetime | None = None) -> list[Event]:
         """The rows' events, in order.
@@ -67,38 +72,11 @@ class Encoder:
         return [self._event(row, newest_ms) for row in rows]
 
     def _event(self, row: Record, newest_ms: int) -> Event:
-        name: EventType = row["type"]
-        if name == "membership.changed":
-            subject = row["user_id"]
-            key = subject.encode()
-            data: Any = self._membership_data(row)
-        elif name == "command.rejected":
-            key = row["record_key"]
-            detail = orjson.loads(row["detail"])
-            subject = f"{detail['topic']}/{detail['partition']}/{detail['offset']}"
-            data = orjson.Fragment(row["detail"])
-        elif name in ("report.published", "report.failed"):
-            detail = orjson.loads(row["detail"])
-            subject = f"{detail['year']:04}-{detail['month']:02}"
-            key = subject.encode()
-            data = orjson.Fragment(row["detail"])
-        elif name in IMPORT_EVENTS:
-            subject = orjson.loads(row["detail"])["import"]
-            key = subject.encode()
-            data = orjson.Fragment(row["detail"])
-        elif name not in EVENTS:
-            raise Unavailable(
-                f"The journal's row {row['sequence']} is of type {name}, which this version does not know: a newer "
-                "one has written it, and its relay will publish it. Upgrade this worker"
-            )
-        else:
-            subject = self.names[row["segment_key"]][0]
-            key = subject.encode()
-            data = orjson.Fragment(row["detail"])
+        topic, key, subject, data = self._addressed(row)
         value = encode_event(
             id=f"{self._journal_id}-{row['sequence']}",
             source=self._source,
-            type=name,
+            type=row["type"],
             time=row["time"],
             subject=subject,
             key=None if key is None else key.decode(errors="replace")[:KEY_CHARACTERS_SHOWN_MAX],
@@ -110,7 +88,35 @@ class Encoder:
             traceparent=row["traceparent"],
         )
         timestamp_ms = min(int(row["time"].timestamp() * 1000), newest_ms)
-        return Event(self._topics[name], key, value, timestamp_ms, row["sequence"], _HEADERS)
+        return Event(topic, key, value, timestamp_ms, row["sequence"], _HEADERS)
+
+    def _addressed(self, row: Record) -> tuple[str, bytes | None, str, Any]:
+        """The event's topic, key, subject and data."""
+        name: EventType = row["type"]
+        if name == "membership.changed":
+            subject = row["user_id"]
+            return self._topics[name], subject.encode(), subject, self._membership_data(row)
+        if name not in EVENTS:
+            raise Unavailable(
+                f"The journal's row {row['sequence']} is of type {name}, which this version does not know: a newer "
+                "one has written it, and its relay will publish it. Upgrade this worker"
+            )
+        topic, data = self._topics[name], orjson.Fragment(row["detail"])
+        if name == "command.rejected":
+            detail = orjson.loads(row["detail"])
+            return topic, row["record_key"], f"{detail['topic']}/{detail['partition']}/{detail['offset']}", data
+        if name in ("report.published", "report.failed"):
+            detail = orjson.loads(row["detail"])
+            subject = f"{detail['year']:04}-{detail['month']:02}"
+        elif name in SCHEDULE_EVENTS:
+            detail = orjson.loads(row["detail"])
+            what = next(what for what in SUBJECT_TOPICS if what in detail)
+            topic, subject = self._subject_topics[what], detail[what]
+        elif name in IMPORT_EVENTS:
+            subject = orjson.loads(row["detail"])["import"]
+        else:
+            subject = self.names[row["segment_key"]][0]
+        return topic, subject.encode(), subject, data
 
     def _membership_data(self, row: Record) -> dict[str, Any]:
         count = sum(len(row[column] or ()) for column in _LISTS)

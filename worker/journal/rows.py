@@ -89,6 +89,13 @@ def import_event(command: Command[object], event_type: str, segment_key: int, de
     return _event(command, event_type, detail)._replace(segment_key=segment_key)
 
 
+def schedule_event(
+    command: Command[object], event_type: str, detail: dict[str, Any], *, user_id: str | None, segment_key: int | None
+) -> Row:
+    """A command was put off, or that was taken back; `detail` is the event's data."""
+    return _event(command, event_type, detail)._replace(user_id=user_id, segment_key=segment_key)
+
+
 def import_outcome(row: Record, event_type: str, detail: dict[str, Any]) -> Row:
     """An import has ended; its row has the name of the command that closed it, and `detail` is the event's data."""
     return Row(

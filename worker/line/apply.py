@@ -15,19 +15,20 @@ from schemas.decode import Command, Refusal, refused, untimely
 from schemas.rejections import FieldError, RejectionCode
 from schemas.topics import may_be_replied_to
 from schemas.values import shown
-from worker.errors import CommitUnknown, Fenced, Outdated, Refused, WorkerError
-from worker.journal import rows as journal
+from worker.errors import CommitUnknown, Fenced, Refused, WorkerError
 from worker.line import handlers, names
 from worker.line.batch import Batch, ReceivedCommand, Span, bare, halves, parts, sort
+from worker.line.conclude import conclude
 from worker.line.control import Control
 from worker.line.handlers import TooMuch
+from worker.line.handlers.schedules import put_off
 from worker.line.rounds import decide
 from worker.line.trials import FAULTS, Failure, Trials, failures
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.postgres import locks
 from worker.postgres.clock import Clock, judged
-from worker.postgres.session import FastUUID, Session
+from worker.postgres.session import Session
 from worker.settings import Settings
 
 log = logger(__name__)
@@ -166,8 +167,7 @@ class Applier:
             outcome.queries = self._answerable(queries, context)
             if commands:
                 await self._decide(commands, context, failure)
-            await self._note_refusals(context)
-            outcome.last_sequence = await self._append(context, timedelta(seconds=wait_seconds_max))
+            outcome.last_sequence = await conclude(context, self._clock, timedelta(seconds=wait_seconds_max))
         outcome.counts = context.counts
         outcome.journaled = len(context.rows)
         return outcome
@@ -184,34 +184,13 @@ class Applier:
             return
         commands = await self._fresh(commands, context)
         if failure is None:
-            await decide(context, commands)
+            await decide(context, await put_off(context, commands))
             return
         for record in commands:
             context.refuse(record, RejectionCode.FAILED, failure.message)
 
     def _context(self, now: datetime) -> handlers.Context:
-        settings = self._settings
-        return handlers.Context(
-            self._session,
-            now,
-            self._new_uuid,
-            register_unknown_users=settings.users == "any",
-            record_bytes_kept=settings.rejection_record_bytes,
-            segments_of_user_max=settings.segments_of_user_max,
-        )
-
-    async def _append(self, context: handlers.Context, wait_max: timedelta) -> int | None:
-        """Journal what was decided, unless it waited so long that it is no longer true; returns the last number."""
-        appended = await journal.append(self._session, context.rows, context.now, self._clock())
-        if appended is None:
-            return None
-        waited = appended.at - context.now
-        if context.holds_until is not None and appended.at >= context.holds_until and waited > wait_max:
-            raise Outdated(
-                f"the batch waited {waited.total_seconds():.1f} s for locks, and a membership that it counted as "
-                "active has ended meanwhile: it is decided anew"
-            )
-        return appended.last_sequence
+        return handlers.begin(self._session, self._settings, now, self._new_uuid)
 
     async def _claim(self, spans: Sequence[Span]) -> datetime:
         rows = await self._session.fetch("positions_claim", *zip(*spans, strict=True), self._clock())
@@ -243,11 +222,6 @@ class Applier:
         for record in untimely_ones:
             context.refuse_as(record, untimely(record.what))
         return [record for record in named.fresh if not record.what.untimely] if untimely_ones else named.fresh
-
-    async def _note_refusals(self, context: handlers.Context) -> None:
-        """Keep with the names of the refused what they were refused for, for those who send them again."""
-        for code, refused_names in context.refused.items():
-            await self._session.fetch("inbox_refuse", [FastUUID(name) for name in refused_names], code)
 
 
 def _reused(command: Command) -> Refusal:

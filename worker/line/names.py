@@ -31,8 +31,13 @@ class Named:
 
 def command_name(command: Command[Any]) -> bytes:
     """16 bytes that stand for the command's `source` and `id` in the inbox."""
-    source = command.source.encode()
-    return blake2b(b"%d:%b%b" % (len(source), source, command.id.encode()), digest_size=16).digest()
+    return name_of(command.source, command.id)
+
+
+def name_of(source: str, command_id: str) -> bytes:
+    """… of the command that has these."""
+    begin = source.encode()
+    return blake2b(b"%d:%b%b" % (len(begin), begin, command_id.encode()), digest_size=16).digest()
 
 
 def reuse_name(command: Command[Any]) -> bytes:

@@ -78,6 +78,13 @@ REPORTS = Counter(
 )
 REPORTS_LEAD = Gauge("segmentation_reports_lead", "1 while this process makes the reports")
 REPORTS_OVERDUE = Gauge("segmentation_reports_overdue", "Finished months that are due and have no published report")
+SCHEDULED_COMMANDS = Gauge(
+    "segmentation_scheduled_commands", "Commands that wait to take effect, as the jobs' leader sees it"
+)
+SCHEDULE_OVERDUE_SECONDS = Gauge(
+    "segmentation_schedule_overdue_seconds",
+    "For how long the oldest command that is due has waited to be decided, as the jobs' leader sees it; 0: none waits",
+)
 TALLY_ROWS_BEHIND = Gauge(
     "segmentation_tally_rows_behind",
     "Journal rows that are not in the segments' counts yet, as the jobs' leader sees it",

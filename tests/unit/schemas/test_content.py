@@ -93,6 +93,13 @@ def test_it_stays_the_same_from_version_to_version() -> None:
     assert known == KNOWN
 
 
+def test_the_same_at_another_instant_is_another_command() -> None:
+    instants: list[Any] = [MISSING, "2025-06-01T00:00:00Z", "2025-06-01T00:00:01Z"]
+    assert len({accepted("membership.change", effectiveat=at).content for at in instants}) == 3
+    elsewhere = accepted("membership.change", effectiveat="2025-06-01T02:00:00.000+02:00")
+    assert elsewhere.content == accepted("membership.change", effectiveat=instants[1]).content
+
+
 KNOWN: dict[CommandType, int] = {
     "segment.create": 4_053_001_594_082_733_528,
     "segment.update": -4_346_799_124_202_776_062,

@@ -16,14 +16,16 @@ from schemas.commands import (
     UserRegister,
 )
 from schemas.imports import ImportCancel, ImportCommit, ImportUsers, Opening
-from worker.line.handlers.context import Context, Handler, TooMuch
+from schemas.schedule_cancel import ScheduleCancel
+from worker.line.handlers.context import Context, Handler, TooMuch, begin
 from worker.line.handlers.imports import add_import_users, begin_imports, cancel_imports, commit_imports
 from worker.line.handlers.memberships import change_memberships
 from worker.line.handlers.reports import request_reports
+from worker.line.handlers.schedules import cancel_scheduled
 from worker.line.handlers.segments import create_segments, delete_segments, update_segments
 from worker.line.handlers.users import forget_users, register_users
 
-__all__ = ["HANDLERS", "Context", "Handler", "TooMuch"]
+__all__ = ["HANDLERS", "Context", "Handler", "TooMuch", "begin"]
 
 _segment, _user = attrgetter("segment"), attrgetter("user_id")
 
@@ -34,6 +36,10 @@ def _month(data: ReportRequest) -> str:
 
 def _import(data: Opening | ImportUsers | ImportCommit | ImportCancel) -> str:
     return f"{data.import_id} "  # nor has an import's, and it is told from a user's
+
+
+def _cancelled(data: ScheduleCancel) -> str:
+    return f" {data.command_source} {data.command_id}"  # no other subject begins with a space
 
 
 HANDLERS: dict[CommandType, Handler[Any]] = {
@@ -53,6 +59,7 @@ HANDLERS: dict[CommandType, Handler[Any]] = {
     "import.users": Handler[ImportUsers](ImportUsers, add_import_users, _import),
     "import.commit": Handler[ImportCommit](ImportCommit, commit_imports, _import),
     "import.cancel": Handler[ImportCancel](ImportCancel, cancel_imports, _import),
+    "schedule.cancel": Handler[ScheduleCancel](ScheduleCancel, cancel_scheduled, _cancelled),
     "report.request": Handler[ReportRequest](ReportRequest, request_reports, _month),
 }
 """Every command that changes state; in a round they are done in this order, which no outcome depends on."""

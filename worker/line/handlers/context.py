@@ -15,6 +15,7 @@ from worker.journal import rows as journal
 from worker.line.batch import QUERY, Received, ReceivedCommand
 from worker.line.names import command_name
 from worker.postgres.session import Session
+from worker.settings import Settings
 
 DataT = TypeVar("DataT")
 
@@ -83,6 +84,18 @@ class Context:
     def _count(self, command_type: str, outcome: str) -> None:
         key = (command_type, outcome)
         self.counts[key] = self.counts.get(key, 0) + 1
+
+
+def begin(session: Session, settings: Settings, now: datetime, new_uuid: Callable[[], UUID]) -> Context:
+    """The context of a transaction that the session has open."""
+    return Context(
+        session,
+        now,
+        new_uuid,
+        register_unknown_users=settings.users == "any",
+        record_bytes_kept=settings.rejection_record_bytes,
+        segments_of_user_max=settings.segments_of_user_max,
+    )
 
 
 class Handler(NamedTuple, Generic[DataT]):

@@ -3,9 +3,12 @@ select 'job' as kind, r.job as name, r.started_at, r.finished_at, r.outcome, r.e
     case when r.job = 'expiry' and r.started_at is not null and r.finished_at is null
         then r.done + (select count(*) from memberships m where m.expires_at <= $1)
         when r.job = 'tally' and r.started_at is not null and r.finished_at is null
-        then r.done + (select h.sequence - t.sequence from tally t, journal_head h) end as total,
+        then r.done + (select h.sequence - t.sequence from tally t, journal_head h)
+        when r.job = 'schedule' and r.started_at is not null and r.finished_at is null
+        then r.done + (select count(*) from schedule s where s.effective_at <= $1) end as total,
     case r.job
-        when 'retention' then 'names' when 'reports' then 'reports' when 'tally' then 'rows' else 'memberships'
+        when 'retention' then 'names' when 'reports' then 'reports' when 'tally' then 'rows' when 'schedule' then 'commands'
+        else 'memberships'
     end as unit, r.next_at
 from job_runs r
 union all

@@ -1,0 +1,2 @@
+-- returns one row: waiting, how many commands are yet to take effect
+select count(*) as waiting from schedule
