@@ -25,7 +25,7 @@ from rich.text import Text
 from schemas.topics import Topic, topic_name
 from worker.cli import demo_print
 from worker.cli.console import complain, out, show
-from worker.cli.demo_scenes import REPEATED_ID, Scene, scenes
+from worker.cli.demo_scenes import REPEATED_ID, SOURCE, Scene, scenes
 from worker.cli.query import ask
 from worker.cli.render import short_type, snapshot
 from worker.cli.sender import Sender, make
@@ -38,7 +38,6 @@ from worker.local.services import embedded
 from worker.postgres import migrations
 from worker.settings import ENV_PREFIX, Settings, load
 
-SOURCE = "/demo"
 REPORT_FOLDER = "demo-report"
 """Below the current folder; the one thing that stays."""
 USERS = ("grace", "ada")
@@ -108,10 +107,11 @@ class Telling:
             self._types.discard("command.rejected")
             return await self._await(reading, set(), {"command.rejected"})
         self._types.discard(scene.until or "")
-        command = make({"type": scene.type, "data": scene.data, "id": scene.id}, SOURCE)
-        typed = ["segmentation", "send", str(scene.type), json.dumps(scene.data)]
-        typed += ["--id", scene.id] if scene.id else []
-        for _ in range(2 if scene.id else 1):
+        at = (datetime.now(UTC) + scene.after).isoformat(timespec="milliseconds") if scene.after else None
+        given = {"type": scene.type, "data": scene.data, "id": scene.id, "effectiveat": at}
+        command = make(given, SOURCE, place=scene.place)
+        typed = _typed(scene, at)
+        for _ in range(2 if scene.is_repeated else 1):
             demo_print.command(typed)
             await sender.send(command)
         await sender.flush()
@@ -138,6 +138,15 @@ class Telling:
         ended = self._process.exit.done()
         complain("the worker has ended" if ended else f"no outcome within {OUTCOME_SECONDS_MAX:.0f} s")
         return False
+
+
+def _typed(scene: Scene, at: str | None) -> list[str]:
+    """The command as a person would send it."""
+    if scene.type == "schedule.cancel" and scene.data:
+        return ["segmentation", "unschedule", scene.data["command_id"]]
+    typed = ["segmentation", "send", str(scene.type), json.dumps(scene.data)]
+    typed += ["--id", scene.id] if scene.id else []
+    return typed + (["--at", at] if at else [])
 
 
 def _folder() -> Path:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.commands import CommandType
+from schemas.producer import Place
+from schemas.topics import Topic
 
 REPEATED_ID = "order-4711"
 """The id of the command that is sent twice and must be applied once."""
+CANCELLED_ID = "farewell-dark-mode"
+SOURCE = "/demo"
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A caption, and a command (`type`, `data`), sent twice if it has an id, or a raw value that is no good command.
+    """A caption, and a command (`type`, `data`) or a raw value that is no good command.
 
-    `until` is what the scene ends with beside the command's own outcome: an event's type, or a change's reason.
+    `after` says how much later it takes effect, `place` where the command was sent that it cancels. `until` is what the
+    scene ends with beside the command's own outcome: an event's type, or a change's reason.
     """
 
     caption: str
@@ -24,12 +29,24 @@ class Scene:
     data: dict[str, Any] | None = None
     raw: bytes | None = None
     id: str | None = None
+    is_repeated: bool = False
     until: str | None = None
+    after: timedelta | None = None
+    place: Place | None = None
 
 
 def scenes(now: datetime) -> list[Scene]:
     """Every command once or more, and what is refused."""
-    return [*_beginnings(), *_changes(now), *_rollouts(), *_imports(), *_refusals(), *_farewells(), _report(now)]
+    return [
+        *_beginnings(),
+        *_changes(now),
+        *_rollouts(),
+        *_schedules(),
+        *_imports(),
+        *_refusals(),
+        *_farewells(),
+        _report(now),
+    ]
 
 
 def _beginnings() -> list[Scene]:
@@ -63,6 +80,7 @@ def _changes(now: datetime) -> list[Scene]:
             "membership.change",
             {"user_id": "ada", "add": ["discount-30"], "remove": ["beta"]},
             id=REPEATED_ID,
+            is_repeated=True,
         ),
         Scene("What is there already is no error", "membership.change", {"user_id": "ada", "add": ["discount-30"]}),
         Scene("Anyone may ask", "membership.query", {"user_id": "grace"}),
@@ -88,6 +106,26 @@ def _rollouts() -> list[Scene]:
             "membership.change",
             {"user_id": "user-1", "add": ["discount-30"], "ttl": "PT2S"},
             until="expiry",
+        ),
+    ]
+
+
+def _schedules() -> list[Scene]:
+    dark, place = {"segment": "dark-mode"}, Place(Topic.SEGMENT_COMMANDS, b"dark-mode")
+    return [
+        Scene(
+            "A command may take effect later: in a second, and it does so by itself",
+            "segment.update",
+            dark | {"percent": 40},
+            after=timedelta(seconds=1),
+            until="segment.populated",
+        ),
+        Scene("… or in a year", "segment.delete", dark, id=CANCELLED_ID, after=timedelta(days=365)),
+        Scene(
+            "… unless it is taken back",
+            "schedule.cancel",
+            {"command_id": CANCELLED_ID, "command_source": SOURCE},
+            place=place,
         ),
     ]
 

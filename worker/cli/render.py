@@ -123,6 +123,22 @@ def _import(words: str) -> Callable[[dict[str, Any]], list[Styled]]:
     ]
 
 
+def _scheduled(words: str, style: str) -> Callable[[dict[str, Any]], list[Styled]]:
+    """`words` with the instant in them."""
+
+    def said(data: dict[str, Any]) -> list[Styled]:
+        subject = next(data[name] for name in ("user_id", "segment", "import") if name in data)
+        name = data["command_type"].removeprefix("segmentation.").removesuffix(".v1")
+        return [
+            (subject, "bold"),
+            (f"  {name} ", ""),
+            (words.format(_moment(data["effective_at"])), style),
+            (f"  {data['command_id']}", "dim"),
+        ]
+
+    return said
+
+
 def _changes(data: dict[str, Any]) -> list[Styled]:
     parts: list[Styled] = []  # each with the space before the next one
     for item in data["entered"]:
@@ -195,6 +211,8 @@ FORMS: dict[str, Callable[[dict[str, Any]], list[Styled]]] = {
     "membership.changed": _membership,
     "membership.snapshot": _answer,
     "command.rejected": _rejected,
+    "command.scheduled": _scheduled("scheduled for {}", "cyan"),
+    "command.unscheduled": _scheduled("will not take effect at {}", "yellow"),
     "report.published": _published,
     "report.failed": _failed,
     "import.began": _import("began"),

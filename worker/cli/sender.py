@@ -11,8 +11,8 @@ from typing import Any, Self, get_args
 
 from schemas.commands import COMMANDS, CommandType
 from schemas.decode import Command
-from schemas.producer import RECORD_BYTES_MAX, InvalidCommandError, judged_command
-from schemas.topics import topic_name
+from schemas.producer import RECORD_BYTES_MAX, InvalidCommandError, Place, judged_command
+from schemas.topics import Topic, topic_name
 from schemas.values import shown
 from worker.errors import ConfigurationError
 from worker.kafka import topics
@@ -27,7 +27,7 @@ from worker.settings import Settings
 
 IN_FLIGHT_MAX = 5_000
 """Records handed to the Kafka client and not yet acknowledged."""
-ATTRIBUTES = ("type", "data", "id", "source", "time", "correlationid", "replyto", "traceparent")
+ATTRIBUTES = ("type", "data", "id", "source", "time", "effectiveat", "correlationid", "replyto", "traceparent")
 TAKEN_AS_IS = {"specversion": "1.0", "datacontenttype": "application/json"}
 """What may stand in a line since a CloudEvent has it, and can be nothing else."""
 
@@ -37,6 +37,7 @@ class Prepared:
     """A command's record, checked."""
 
     command: Command
+    topic: Topic
     key: bytes
     value: bytes
     headers: list[tuple[str, bytes]]
@@ -56,21 +57,33 @@ class Prepared:
         return self.command.type
 
 
-def make(command: Mapping[str, Any], source: str, record_bytes_max: int = RECORD_BYTES_MAX) -> Prepared:
-    """Check a command as the worker would; raises ConfigurationError that says what is wrong with it."""
+def make(
+    command: Mapping[str, Any], source: str, record_bytes_max: int = RECORD_BYTES_MAX, place: Place | None = None
+) -> Prepared:
+    """Check a command as the worker would; raises ConfigurationError that says what is wrong with it.
+
+    `place` is where the command was sent that a `schedule.cancel` is to cancel.
+    """
     given = {name: value for name, value in command.items() if value is not None or name == "data"}
     _check_attributes(given)
     name = _name(given.get("type"))
+    if name == "schedule.cancel" and place is None:
+        raise ConfigurationError(
+            "schedule.cancel goes where the command was sent that it cancels: use `segmentation unschedule ID`, which "
+            "knows that place"
+        )
     try:
         made, judged = judged_command(
             name,
             given.get("data"),
             source=given.get("source", source),
             id=given.get("id"),
-            time=_time(given["time"]) if "time" in given else None,
+            time=_time("time", given["time"]) if "time" in given else None,
+            effectiveat=_time("effectiveat", given["effectiveat"]) if "effectiveat" in given else None,
             correlationid=given.get("correlationid"),
             replyto=given.get("replyto"),
             traceparent=given.get("traceparent"),
+            place=place,
             record_bytes_max=record_bytes_max,
         )
     except InvalidCommandError as error:
@@ -79,7 +92,8 @@ def make(command: Mapping[str, Any], source: str, record_bytes_max: int = RECORD
         raise ConfigurationError("\n".join(f"{name}: {detail}" for detail in details)) from error
     except TypeError as error:
         raise ConfigurationError(f"{name}: {error}") from error
-    return Prepared(judged, made.key, made.value, list(made.headers), "replyto" in given, "id" in given)
+    topic = place.topic if place else COMMANDS[name].topic
+    return Prepared(judged, topic, made.key, made.value, list(made.headers), "replyto" in given, "id" in given)
 
 
 def _check_attributes(given: Mapping[str, Any]) -> None:
@@ -105,13 +119,13 @@ def _name(value: object) -> CommandType:
     raise ConfigurationError(f"{shown(value)} is no command; there are {', '.join(get_args(CommandType))}")
 
 
-def _time(text: str) -> datetime:
+def _time(name: str, text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        raise ConfigurationError(f"time must be RFC 3339 with a zone, such as 2026-01-31T12:00:00Z, is {shown(text)}")
+        raise ConfigurationError(f"{name} must be RFC 3339 with a zone, such as 2026-01-31T12:00:00Z, is {shown(text)}")
     return time
 
 
@@ -142,7 +156,7 @@ class Sender:
 
     async def send(self, command: Prepared) -> None:
         """Hand a command over; waits while too many are on their way. Raises Unavailable if an earlier one failed."""
-        topic = topic_name(self._settings.topic_prefix, COMMANDS[command.type].topic)
+        topic = topic_name(self._settings.topic_prefix, command.topic)
         await self.send_raw(topic, command.key, command.value, command.headers)
 
     async def send_raw(self, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> None:

@@ -18,7 +18,7 @@ def test_every_command_is_shown() -> None:
 def test_every_command_is_a_good_one() -> None:
     for scene in scenes(NOW):
         if scene.type:
-            assert make({"type": scene.type, "data": scene.data}, "/demo").key
+            assert make({"type": scene.type, "data": scene.data}, "/demo", place=scene.place).key
 
 
 def test_the_new_year_is_the_next_one() -> None:
@@ -32,4 +32,4 @@ def test_the_new_year_is_the_next_one() -> None:
 
 
 def test_only_one_command_is_sent_twice() -> None:
-    assert len([scene for scene in scenes(NOW) if scene.id]) == 1
+    assert len([scene for scene in scenes(NOW) if scene.is_repeated]) == 1
