@@ -58,6 +58,8 @@ class ImportCompleted(ImportReceived):
     registered: Count = Field(description="Users who became known by it.")
     unknown: Count = Field(description="Users whom nobody has registered, and who were left out.")
     unknown_sample: tuple[UserIdText, ...] = Field(description="At most 50 of them.")
+    too_many_segments: Count = Field(description="Users who would have been in too many segments, and were left out.")
+    too_many_segments_sample: tuple[UserIdText, ...] = Field(description="At most 50 of them.")
     began_at: Timestamp
 
 

@@ -74,7 +74,8 @@ class App:
         self.relay = Relay(settings, database, progress, clock=server_clock, latency=self._latency)
         retention = Retention(server_clock, settings.deduplication_window, settings.journal_retention)
         tally = Tally(database.session("tally", statement_seconds_max=COUNT_SECONDS_MAX))
-        imports = Imports(server_clock, timedelta(seconds=settings.import_seconds_max))
+        abandoned_after = timedelta(seconds=settings.import_seconds_max)
+        imports = Imports(server_clock, abandoned_after, settings.segments_of_user_max)
         schedule = Schedule(server_clock, Due(settings, clock=server_clock, new_uuid=uuid4))
         jobs = [
             schedule,

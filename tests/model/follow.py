@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from tests.model.compare import ordered
-from tests.model.naive import Event, Model
+from tests.model.happened import Event
+from tests.model.naive import Model
 from tests.model.rows import Member
 
 Timed = tuple[Event, datetime]

@@ -9,16 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from tests.model.happened import Event, changed, cleared, key_of, name_of, rejected
+from tests.model.lists import Lists
 from tests.model.names import Names
 from tests.model.rows import Member, Rollout, Segment
-
-Event = dict[str, Any]
-"""`type`, `key`, `causation` (a command's id or None) and `data`; `<segment>#<n>`, the n-th generation, is its id."""
-
-
-def name_of(generation: str) -> str:
-    """The segment that it is a generation of."""
-    return generation.rpartition("#")[0]
 
 
 @dataclass
@@ -27,6 +21,7 @@ class Model:
 
     salts: Mapping[str, str]
     unknown_users: str = "refused"
+    segments_of_user_max: int = 5_000
     users: set[str] = field(default_factory=set)
     rollouts: dict[str, Rollout] = field(default_factory=dict)
     segments: dict[str, Segment] = field(default_factory=dict)
@@ -37,24 +32,32 @@ class Model:
     names: Names = field(default_factory=Names)
     created: Counter[str] = field(default_factory=Counter)
 
+    def __post_init__(self) -> None:
+        self.lists = Lists(self)
+
     def apply(self, command: dict[str, Any], now: datetime) -> list[Event]:
-        """`command`: source, id, type, data, timed; in `data.add` pairs of segment and expiry."""
+        """`command`: source, id, type, data, time (None: its delivery); in `data.add` pairs of segment and expiry."""
         by_name = self.names.take(command, now)
         if by_name != "fresh":
-            reused = _rejected(command["id"], _key(command), "id_reused", {"id"})
+            reused = rejected(command["id"], key_of(command), "id_reused", {"id"})
             return [reused] if by_name == "reused" else []
         expiries = [at for _, at in command["data"].get("add", [])]
         late = {f"data.add[{i}].expires_at" for i, at in enumerate(expiries) if at and at <= now}
+        late |= (
+            {"data.expires_at"} if "expires_at" in command["data"] and command["data"]["expires_at"] <= now else set()
+        )
         if late and not command.get("timed", True):
-            return [_rejected(command["id"], _key(command), "invalid", late)]
+            return [rejected(command["id"], key_of(command), "invalid", late)]
+        if command["type"].startswith("import."):
+            return self.lists.apply(command, now)
         method = getattr(self, "_" + command["type"].replace(".", "_"))
         events: list[Event] = method(command["id"], command["data"], now)
         return events
 
     def _segment_create(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
         if data["segment"] in self.segments:
-            return [_rejected(causation, data["segment"], "segment_exists", {"data.segment"})]
-        fields = {"description": None, "owner": None, "tags": [], "percent": None} | _cleared(data)
+            return [rejected(causation, data["segment"], "segment_exists", {"data.segment"})]
+        fields = {"description": None, "owner": None, "tags": [], "percent": None} | cleared(data)
         policy = fields.pop("on_decrease", "release")
         generation = f"{data['segment']}#{self.created[data['segment']]}"
         self.created[data["segment"]] += 1
@@ -65,9 +68,9 @@ class Model:
 
     def _segment_update(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
         if data["segment"] not in self.segments:
-            return [_rejected(causation, data["segment"], "segment_not_found", {"data.segment"})]
+            return [rejected(causation, data["segment"], "segment_not_found", {"data.segment"})]
         segment = self.segments[data["segment"]]
-        segment.fields |= _cleared(data)
+        segment.fields |= cleared(data)
         policy = segment.fields.pop("on_decrease", "release")
         if "percent" in data:
             self.rollouts[segment.generation] = Rollout(data["percent"], policy)
@@ -75,7 +78,7 @@ class Model:
 
     def _segment_delete(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
         if data["segment"] not in self.segments:
-            return [_rejected(causation, data["segment"], "segment_not_found", {"data.segment"})]
+            return [rejected(causation, data["segment"], "segment_not_found", {"data.segment"})]
         gone = self.segments.pop(data["segment"])
         self.deleted[gone.generation] = now
         self.ended.append(gone)
@@ -88,10 +91,11 @@ class Model:
         return {"type": event_type, "key": name, "causation": causation, "data": data}
 
     def _user_register(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
-        entered = self._register(data["user_id"], now)
-        return [self._changed(causation, data["user_id"], "user_registered", entered=entered)]
+        entered = self.register(data["user_id"], now)
+        return [changed(causation, data["user_id"], "user_registered", entered=entered)]
 
-    def _register(self, user: str, now: datetime) -> list[Any]:
+    def register(self, user: str, now: datetime) -> list[Any]:
+        """What a user enters by becoming known."""
         if user in self.users:
             return []
         self.users.add(user)
@@ -123,36 +127,49 @@ class Model:
 
     def _user_forget(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
         user = data["user_id"]
+        self.lists.forget(user)
         if user not in self.users:
-            return [_rejected(causation, user, "user_not_found", {"data.user_id"})]
+            return [rejected(causation, user, "user_not_found", {"data.user_id"})]
         self.users.remove(user)
         rows = {generation: self.members.pop((u, generation)) for u, generation in list(self.members) if u == user}
         included = [generation for generation in rows if rows[generation].included]
         lapsed = [g for g in included if self.has_lapsed(g, user, rows[g], now)]
         exited = [g for g in included if g not in lapsed]
-        events = [self._changed(None, user, "expiry", exited=lapsed)] if lapsed else []
-        return [*events, self._changed(causation, user, "user_forgotten", exited=exited)]
+        events = [changed(None, user, "expiry", exited=lapsed)] if lapsed else []
+        return [*events, changed(causation, user, "user_forgotten", exited=exited)]
 
     def _membership_change(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
         user, add, remove = data["user_id"], data.get("add", []), data.get("remove", [])
         wrong = {f"data.add[{i}]" for i, (name, _) in enumerate(add) if name not in self.segments}
         wrong |= {f"data.remove[{i}]" for i, name in enumerate(remove) if name not in self.segments}
+        here = [
+            [self.segments[name].generation for name in names if name in self.segments] for names in (dict(add), remove)
+        ]
+        if self.is_crowded(user, *here):
+            return [rejected(causation, user, "too_many_segments", {"data.add"})]
         if user not in self.users and self.unknown_users == "refused":
-            return [_rejected(causation, user, "user_not_found", wrong | {"data.user_id"})]
+            return [rejected(causation, user, "user_not_found", wrong | {"data.user_id"})]
         if wrong:
-            return [_rejected(causation, user, "segment_not_found", wrong)]
-        known = self._register(user, now)
-        before = [self._changed(None, user, "user_registered", entered=known)] if known else []
+            return [rejected(causation, user, "segment_not_found", wrong)]
+        known = self.register(user, now)
+        before = [changed(None, user, "user_registered", entered=known)] if known else []
         lists: dict[str, list[Any]] = {"lapsed": [], "entered": [], "exited": [], "renewed": [], "unchanged": []}
         for name, until in add:
-            self._add(user, self.segments[name].generation, until, now, lists)
+            self.add(user, self.segments[name].generation, until, now, lists)
         for name in remove:
-            self._remove(user, self.segments[name].generation, now, lists)
+            self.remove(user, self.segments[name].generation, now, lists)
         lapsed = lists.pop("lapsed")
-        events = [self._changed(None, user, "expiry", exited=lapsed)] if lapsed else []
-        return [*before, *events, self._changed(causation, user, "command", **lists)]
+        events = [changed(None, user, "expiry", exited=lapsed)] if lapsed else []
+        return [*before, *events, changed(causation, user, "command", **lists)]
 
-    def _add(self, user: str, generation: str, until: datetime | None, now: datetime, lists: dict[str, Any]) -> None:
+    def is_crowded(self, user: str, add: list[str], remove: list[str]) -> bool:
+        """Whether the user would be in more segments than before, and in more than there may be."""
+        held = {generation for (member, generation), row in self.members.items() if member == user and row.included}
+        after = (held | set(add)) - set(remove)
+        return len(after) > max(len(held), self.segments_of_user_max)
+
+    def add(self, user: str, generation: str, until: datetime | None, now: datetime, lists: dict[str, Any]) -> None:
+        """A user is to be a member; what that does is noted in the lists."""
         row = self._now(user, generation, now)
         if row is not None and row.included and not row.is_over(now):
             said = self.members[user, generation].expires_at
@@ -164,7 +181,8 @@ class Model:
         lists["entered"].append((generation, until))
         self.members[user, generation] = Member(included=True, expires_at=until, since=now)
 
-    def _remove(self, user: str, generation: str, now: datetime, lists: dict[str, Any]) -> None:
+    def remove(self, user: str, generation: str, now: datetime, lists: dict[str, Any]) -> None:
+        """A user is to be kept out; what that does is noted in the lists."""
         row = self._now(user, generation, now)
         if row is not None and row.included and not row.is_over(now):
             lists["exited"].append(generation)
@@ -183,13 +201,13 @@ class Model:
             if is_inside and row is None:
                 self.members[user, generation] = Member(True, None, now, "rollout")
                 rollout.counts["entered"] += 1
-                events.append(self._changed(None, user, "rollout", entered=[(generation, None)]))
+                events.append(changed(None, user, "rollout", entered=[(generation, None)]))
             elif not is_inside and row is not None and row.included and row.origin == "rollout":
                 if rollout.on_decrease == "keep":
                     continue
                 del self.members[user, generation]
                 rollout.counts["exited"] += 1
-                events.append(self._changed(None, user, "rollout", exited=[generation]))
+                events.append(changed(None, user, "rollout", exited=[generation]))
         if is_done:
             del self.rollouts[generation]
             counts = rollout.counts
@@ -215,30 +233,7 @@ class Model:
                 self.ended_early[generation] += 1
             exited.setdefault((user, "expiry" if has_lapsed else "segment_deleted"), []).append(generation)
         places = sorted(exited.keys() | renewed.keys())
-        return [self._changed(None, *p, exited=exited.get(p, []), renewed=renewed.get(p, [])) for p in places]
-
-    def _changed(
-        self,
-        causation: str | None,
-        user: str,
-        reason: str,
-        entered: list[Any] = [],  # noqa: B006 - never changed
-        exited: list[Any] = [],  # noqa: B006
-        renewed: list[Any] = [],  # noqa: B006
-        unchanged: list[Any] = [],  # noqa: B006
-    ) -> Event:
-        def until(items: list[tuple[str, datetime | None]]) -> list[dict[str, Any]]:
-            return [{"segment": name_of(g), "segment_id": g, "expires_at": at} for g, at in items]
-
-        data = {
-            "user_id": user,
-            "reason": reason,
-            "entered": until(entered),
-            "exited": [{"segment": name_of(g), "segment_id": g} for g in exited],
-            "renewed": until(renewed),
-            "unchanged": [name_of(g) for g, _ in unchanged],
-        }
-        return {"type": "membership.changed", "key": user, "causation": causation, "data": data}
+        return [changed(None, *p, exited=exited.get(p, []), renewed=renewed.get(p, [])) for p in places]
 
     def sweep_deleted(self) -> list[Event]:
         """The memberships of deleted segments end: an event for each of them, in no particular order."""
@@ -253,7 +248,7 @@ class Model:
                     "expiry" if self.has_lapsed(generation, user, row, self.deleted[generation]) else "segment_deleted"
                 )
                 counts[generation] += reason == "segment_deleted"
-                events.append(self._changed(None, user, reason, exited=[generation]))
+                events.append(changed(None, user, reason, exited=[generation]))
         self.deleted = {}
         return events + [self._populated(generation, exited) for generation, exited in counts.items()]
 
@@ -273,18 +268,3 @@ class Model:
             if member == user and generation not in self.deleted:
                 found[name_of(generation)] = (generation, row.origin, row.since, row.expires_at)
         return found
-
-
-def _rejected(causation: str, key: str, code: str, fields: set[str]) -> Event:
-    data = {"code": code, "fields": sorted(fields)}
-    return {"type": "command.rejected", "key": key, "causation": causation, "data": data}
-
-
-def _cleared(data: dict[str, Any]) -> dict[str, Any]:
-    """An empty text is none."""
-    return data | {field: data[field] or None for field in ("description", "owner") if field in data}
-
-
-def _key(command: dict[str, Any]) -> str:
-    key: str = command["data"].get("segment") or command["data"]["user_id"]
-    return key

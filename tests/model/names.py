@@ -37,5 +37,5 @@ class Names:
 
 def _said(command: dict[str, Any]) -> str:
     """The command's type and data as text; a default that is written out says the same."""
-    data = {name: value for name, value in sorted(command["data"].items()) if value != "release"}
+    data = {name: value for name, value in sorted(command["data"].items()) if value not in ("release", "skip")}
     return repr((command["type"], data))

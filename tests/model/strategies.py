@@ -13,7 +13,10 @@ from schemas.commands import CommandType
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 USERS = ["u1", "42", "ü"]
-SEGMENTS = ["a", "b", "c.d"]
+ROLLED_OUT = ["a", "b", "c.d"]
+"""Segments that may have a percent; so many may, where a user may be in LIMIT segments."""
+SEGMENTS = [*ROLLED_OUT, "e"]
+LIMIT = len(ROLLED_OUT)
 GARBAGE = [
     (None, "malformed"),
     (b"", "malformed"),
@@ -92,6 +95,17 @@ class Tell:
 
 
 @dataclass(frozen=True)
+class Work:
+    """The imports' job takes so many turns, of two users each, in as many processes as `ends` has.
+
+    Each comes to a sudden end after so many of its steps, where they are not None, and another one takes its place.
+    """
+
+    turns: int
+    ends: list[int | None]
+
+
+@dataclass(frozen=True)
 class Meet:
     """A batch and the named jobs at the same time, the jobs in as many processes as there are lists of them.
 
@@ -140,7 +154,7 @@ user_only = users.map(lambda user: {"user_id": user})
 segment_only = segments.map(lambda segment: {"segment": segment})
 percents = st.sampled_from([Decimal(0), Decimal(30), Decimal("50.01"), Decimal(75), Decimal(100)])
 details = st.fixed_dictionaries(
-    {"segment": segments},
+    {"segment": st.sampled_from(ROLLED_OUT)},
     optional={
         "description": st.sampled_from(["d1", "d2"]),
         "owner": st.sampled_from(["", "o"]),
@@ -157,7 +171,7 @@ KINDS: dict[str, st.SearchStrategy[Sent | Garbage]] = {
     "change": of("membership.change", changes()),
     "register": of("user.register", user_only),
     "forget": of("user.forget", user_only),
-    "create": of("segment.create", details),
+    "create": of("segment.create", details | st.just({"segment": "e"})),
     "update": of("segment.update", updates),
     "delete": of("segment.delete", segment_only),
     "again": again,
@@ -185,7 +199,7 @@ STEPS: dict[str, st.SearchStrategy[Deliver | Pass | Sweep | RollOut | Expire | R
 }
 OFTEN = ["deliver"] * 4 + ["pass"] * 3 + ["meet"] * 3 + ["roll out"] * 2 + ["expire", "sweep", "retain", "tell"]
 steps = st.sampled_from(OFTEN).flatmap(STEPS.__getitem__)
-END = [RollOut(1_000), Expire(), Sweep()]
+END = [RollOut(1_000), Work(1_000, [None]), Expire(), Sweep()]
 """After it nothing is left for the jobs to do."""
 everyone: list[Sent | Garbage] = [Sent(f"make {name}", "segment.create", {"segment": name}) for name in SEGMENTS]
 everyone += [Sent(f"know {name}", "user.register", {"user_id": name}) for name in USERS]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,14 +12,16 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, example, given, note
 
-from tests.model.compare import by_key, ordered, replayed
+from tests.model.compare import by_key, ordered
 from tests.model.follow import follow
-from tests.model.naive import Event, Model
+from tests.model.happened import Event
+from tests.model.hold import hold_answers, hold_counts, hold_lists, hold_tables
+from tests.model.list_strategies import ENDINGS, list_stories
+from tests.model.naive import Model
 from tests.model.strategies import (
     AFTER_DELETION,
     END,
-    SEGMENTS,
-    USERS,
+    LIMIT,
     Deliver,
     Expire,
     Garbage,
@@ -31,18 +32,19 @@ from tests.model.strategies import (
     Sent,
     Sweep,
     Tell,
+    Work,
     beginning,
     lapse_then_delete,
     stories,
 )
-from tests.model.world import SOURCE, WINDOW, World
+from tests.model.world import SOURCE, WINDOW, World, told
 from worker.settings import Settings
 
 PHASES = [hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate]
 """What meets at the same time does not always meet alike, so that shrinking leads nowhere."""
 EMPTY = """
 truncate users, segments, memberships, journal, inbox, positions, deletions, rollouts, expiry_held,
-    segment_counts, segment_days
+    segment_counts, segment_days, imports, import_users
 restart identity cascade;
 update journal_head set sequence = 0, time = 'epoch';
 update tally set sequence = null, time = null
@@ -66,13 +68,30 @@ def test_the_worker_does_what_the_model_does(settings: Settings, users: str) -> 
         hold()
 
 
+@pytest.mark.parametrize("limit", [LIMIT, 5_000])
+def test_lists_do_what_the_model_does(settings: Settings, limit: int) -> None:
+    """Imports, with all else between their chunks; with few segments allowed to a user, and with many."""
+    worker_settings = settings.model_copy(update={"segments_of_user_max": limit})
+    with asyncio.Runner() as runner:
+
+        @hypothesis.settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+        @given(list_stories)
+        def hold(story: list[Any]) -> None:
+            runner.run(_tell(worker_settings, story))
+
+        for ending in ENDINGS:
+            hold = example([beginning, *ending, *END])(hold)
+        hold()
+
+
 async def _tell(worker_settings: Settings, story: list[Any]) -> None:
     connection = await asyncpg.connect(worker_settings.database_url.get_secret_value())
     try:
         await connection.execute(EMPTY)
         everything: list[Event] = []
         async with World(worker_settings) as world:
-            model = Model(world.reader.salts, "admitted" if worker_settings.users == "any" else "refused")
+            unknown_users = "admitted" if worker_settings.users == "any" else "refused"
+            model = Model(world.reader.salts, unknown_users, worker_settings.segments_of_user_max)
             for step in story:
                 if isinstance(step, Tell):
                     await world.tell()
@@ -83,9 +102,10 @@ async def _tell(worker_settings: Settings, story: list[Any]) -> None:
                 actual, expected = await _step(connection, world, model, step)
                 everything += actual
                 _hold_events(step, actual, expected)
-            await _hold_tables(connection, world, model, everything)
-            await _hold_answers(world, model)
-            await _hold_counts(connection, world, model)
+            await hold_tables(connection, world, model, everything)
+            await hold_answers(world, model)
+            await hold_lists(connection, world, model)
+            await hold_counts(connection, world, model)
     finally:
         await connection.close()
 
@@ -97,23 +117,24 @@ async def _step(
     match step:
         case Pass(seconds):
             world.now += timedelta(seconds=seconds)
-            return [], []
         case Sweep():
             await world.sweep()
             return await world.events(), model.sweep_deleted()
         case Retain():
             await world.retain()
             model.names.forget(world.now - WINDOW)
-            return await world.events(), []
         case Expire():
             await world.expire()
             return await world.events(), model.expire(world.now)
         case RollOut(turns):
             return await _roll_out(connection, world, model, turns)
+        case Work():
+            return await _work(connection, world, model, step)
         case Deliver(records, together):
             return await _deliver(world, model, records, together=together)
         case _:
             raise AssertionError(step)
+    return await world.events(), []
 
 
 async def _meet(world: World, model: Model, step: Meet) -> list[Event]:
@@ -126,7 +147,7 @@ async def _meet(world: World, model: Model, step: Meet) -> list[Event]:
     others: list[dict[str, Any]] = []
     for record, _, _ in pairs:
         if isinstance(record, Sent):
-            command = vars(record) | {"source": SOURCE}
+            command = told(record)
             is_known = (SOURCE, record.id) in model.names or record.id in commands
             others += [command] if is_known else []
             commands |= {} if is_known else {record.id: command}
@@ -144,7 +165,7 @@ async def _meet(world: World, model: Model, step: Meet) -> list[Event]:
 def _paired(world: World, sent: list[Sent | Garbage]) -> list[Any]:
     """Segment commands first, then each partition's records in order, as the line has them in a batch."""
     pairs = [(record, *world.received(record)) for record in sent]
-    return sorted(pairs, key=lambda pair: (pair[1].value != "segment-commands", pair[2].partition, pair[2].offset))
+    return sorted(pairs, key=lambda pair: (pair[1].value != "segment-commands", pair[2][:3]))
 
 
 async def _roll_out(
@@ -161,6 +182,17 @@ async def _roll_out(
         actual += await world.events()
         expected += model.roll_out(world.reader.generation(segment_id), users, world.now, is_done=is_done)
     return actual, expected
+
+
+async def _work(
+    connection: asyncpg.Connection[asyncpg.Record], world: World, model: Model, step: Work
+) -> tuple[list[Event], list[Event]]:
+    """The imports in their order: however many processes there were, each list's users were decided once."""
+    went_on = await world.work(connection, step)
+    rows = await connection.fetch("select user_id, user_key from users")
+    keys = {row["user_id"]: row["user_key"] for row in rows}
+    expected = [event for name, reached in went_on for event in model.lists.go_on(name, reached, keys, world.now)]
+    return await world.events(), expected
 
 
 async def _deliver(
@@ -180,7 +212,7 @@ async def _deliver(
             key = received.key.decode() if received.key else None
             expected.append({"type": "command.rejected", "key": key, "causation": ..., "data": {"code": record.code}})
         else:
-            expected += model.apply(vars(record) | {"source": SOURCE}, world.now)
+            expected += model.apply(told(record), world.now)
     return actual, expected
 
 
@@ -217,54 +249,3 @@ def _hold_event(actual: Event, expected: Event) -> None:
         assert (actual["type"], actual["data"]["code"]) == (expected["type"], expected["data"]["code"])
     else:
         assert ordered(actual) == ordered(expected)
-
-
-async def _hold_tables(
-    connection: asyncpg.Connection[asyncpg.Record], world: World, model: Model, events: list[Event]
-) -> None:
-    assert {row["user_id"] for row in await connection.fetch("select user_id from users")} == model.users
-    living = await connection.fetch("select segment, segment_id from segments where deleted_at is null")
-    assert {row["segment"]: world.reader.generation(str(row["segment_id"])) for row in living} == {
-        name: segment.generation for name, segment in model.segments.items()
-    }
-    rows = await connection.fetch(
-        "select user_id, segment_id, included, origin, since, expires_at from memberships"
-        " join users using (user_key) join segments using (segment_key)"
-    )
-    found = {
-        (row["user_id"], world.reader.generation(str(row["segment_id"]))): (
-            row["included"],
-            row["expires_at"],
-            row["since"],
-            row["origin"],
-        )
-        for row in rows
-    }
-    wanted = {place: (row.included, row.expires_at, row.since, row.origin) for place, row in model.members.items()}
-    assert found == wanted
-    assert await connection.fetchval("select count(*) from memberships") == len(found)
-    included: set[tuple[str, str, datetime | None]] = {
-        (user, generation, row.expires_at) for (user, generation), row in model.members.items() if row.included
-    }
-    assert replayed(events) == included
-
-
-async def _hold_counts(connection: asyncpg.Connection[asyncpg.Record], world: World, model: Model) -> None:
-    """What is counted is what the table has; the days add up to what has changed since the first count."""
-    await world.tell()
-    rows = await connection.fetch("select segment_id, members from segment_counts join segments using (segment_key)")
-    found = Counter({world.reader.generation(str(row["segment_id"])): row["members"] for row in rows})
-    assert min(found.values(), default=0) >= 0
-    wanted = Counter(generation for (_, generation), row in model.members.items() if row.included)
-    assert +found == wanted
-    assert await connection.fetchval("select bool_and(entered >= 0 and exited >= 0) from segment_days") in (True, None)
-    assert await connection.fetchval("select sequence from tally") == world.sequence
-
-
-async def _hold_answers(world: World, model: Model) -> None:
-    answers: dict[str, dict[str, Any]] = {user: {} for user in USERS}
-    for row in await world.looking.fetch("memberships_of_users", USERS, world.now, 100_000):
-        generation = world.reader.generation(str(row["segment_id"]))
-        assert row["segment"] in SEGMENTS
-        answers[row["user_id"]][row["segment"]] = (generation, row["origin"], row["since"], row["expires_at"])
-    assert answers == {user: model.active(user, world.now) for user in USERS}

@@ -19,12 +19,14 @@ from schemas.decode import decode
 from schemas.producer import new_command
 from schemas.topics import Topic, topic_name
 from tests.model.compare import Reader
+from tests.model.happened import Event
+from tests.model.lists import ABANDONED_AFTER, Reached
 from tests.model.mortal import Mortal
-from tests.model.naive import Event
-from tests.model.strategies import START, Garbage, Meet, Sent
+from tests.model.strategies import START, Garbage, Meet, Sent, Work
 from worker.errors import Fenced, Unavailable
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
+from worker.jobs.imports import Imports
 from worker.jobs.job import Job
 from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
@@ -36,6 +38,7 @@ from worker.postgres.session import Database
 from worker.settings import Settings
 
 PARTITIONS = 2
+SENT_AT = START - timedelta(seconds=1)
 SOURCE = "/story"
 BYTES_MAX = 65_536
 WINDOW = timedelta(seconds=60)
@@ -68,7 +71,7 @@ class World:
         self.tally._size.rows = self.tally._size._rows_max = 3
         self.encoder = Encoder(self.looking, self.settings, "test")
         prefix = self.settings.topic_prefix
-        for topic in (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS):
+        for topic in (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS, Topic.IMPORT_COMMANDS):
             for partition in range(PARTITIONS):
                 self.offsets[topic_name(prefix, topic), partition] = 0
         places = sorted(self.offsets)
@@ -97,7 +100,9 @@ class World:
             data = dict(record.data)
             if "add" in data:
                 data["add"] = [_item(segment, until) for segment, until in data["add"]]
-            made = new_command(record.type, data, source=SOURCE, id=record.id, time=START - timedelta(seconds=1))
+            if "expires_at" in data:
+                data["expires_at"] = data["expires_at"].isoformat()
+            made = new_command(record.type, data, source=SOURCE, id=record.id, time=SENT_AT)
             topic, key, value, headers = COMMANDS[record.type].topic, made.key, made.value, made.headers
             if not record.timed:
                 value = orjson.dumps({name: item for name, item in orjson.loads(value).items() if name != "time"})
@@ -162,6 +167,32 @@ class World:
         rollout, expiry, deletion = self.jobs()
         return {"roll out": rollout, "expire": expiry, "sweep": deletion}[name]
 
+    async def work(self, connection: asyncpg.Connection[asyncpg.Record], work: Work) -> list[tuple[str, Reached]]:
+        """Imports go on; those that did, in the order in which they are applied, and how far they are now."""
+        before = dict(await _reached(connection))
+        processes = list(zip(self.leading, work.ends, strict=False))
+        for session, end in processes:
+            session.ends_after = end
+        await asyncio.gather(*(self._work(session, work.turns) for session, _ in processes))
+        for session, _ in processes:
+            session.ends_after = None
+        return [(name, reached) for name, reached in await _reached(connection) if before[name] != reached]
+
+    async def _work(self, session: Mortal, turns: int) -> None:
+        job = self._imports()
+        for _ in range(turns):
+            try:
+                if await job.turn(session) is None:
+                    break
+            except Unavailable:
+                job = self._imports()
+
+    def _imports(self) -> Imports:
+        job = Imports(lambda: self.now, ABANDONED_AFTER, self.settings.segments_of_user_max)
+        job._size.rows = job._size._rows_max = 2
+        job._keys.rows = job._keys._rows_max = 2
+        return job
+
     async def retain(self) -> None:
         """Forget old names."""
         while await self.retention.turn(self.looking) is not None:
@@ -215,6 +246,18 @@ class World:
         encoded = await self.encoder.encode(rows)
         self.reader.learn(event.value for event in encoded)
         return [self.reader.read(event.value, event.key) for event in encoded]
+
+
+async def _reached(connection: asyncpg.Connection[asyncpg.Record]) -> list[tuple[str, Reached]]:
+    rows = await connection.fetch(
+        "select import, state::text, next_user_id, next_user_key from imports order by committed_at, import_key"
+    )
+    return [(row["import"], Reached(row["state"], row["next_user_id"], row["next_user_key"])) for row in rows]
+
+
+def told(record: Sent) -> dict[str, Any]:
+    """The command in the naive model's form."""
+    return vars(record) | {"source": SOURCE, "time": SENT_AT if record.timed else None}
 
 
 def _item(segment: str, until: datetime | None) -> Any:

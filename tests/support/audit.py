@@ -18,7 +18,8 @@ import asyncpg
 from schemas.commands import CommandType
 from tests.model.compare import Reader, replayed
 from tests.model.follow import Timed, follow
-from tests.model.naive import Event, Model
+from tests.model.happened import Event
+from tests.model.naive import Model
 from tests.support.line import SOURCE, Line, Said
 from worker.settings import Settings
 

@@ -33,6 +33,11 @@ PIECE_SHARE = 0.7
 """The share of the largest record that the ids of one may take: the envelope needs some, and so do escapes."""
 LOOK_SECONDS = 0.5
 REASONS_SHOWN = 5
+LEFT_OUT = (
+    ("unknown", "are not known", "--register takes them"),
+    ("too_many_segments", "are in as many segments as a user may be", "see SEGMENTATION_SEGMENTS_OF_USER_MAX"),
+)
+"""Whom an import counts and leaves out: why, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +207,10 @@ def _say(row: Record) -> None:
         return
     counts = ", ".join(f"{row[name]:,} {name}" for name in ("entered", "exited", "renewed", "unchanged", "registered"))
     out.print(Text.assemble((plain(row["segment"]), "bold magenta"), f"  {row['users']:,} users imported: {counts}"))
-    if row["unknown"]:
-        sample = ", ".join(map(plain, row["unknown_sample"][:REASONS_SHOWN]))
-        out.print(Text(f"{row['unknown']:,} are not known and were left out, such as {sample}; --register takes them"))
+    for name, why, advice in LEFT_OUT:
+        if row[name]:
+            sample = ", ".join(map(plain, row[f"{name}_sample"][:REASONS_SHOWN]))
+            out.print(Text(f"{row[name]:,} {why} and were left out, such as {sample}; {advice}"))
 
 
 def _summary(wanted: Wanted, rejects: Rejects, sent: int) -> None:

@@ -24,7 +24,18 @@ KEYS_MIN, KEYS_MAX = 1_000, 500_000
 CLEARED_ROWS = 20_000
 KEPT = timedelta(days=30)
 """So long an import that has ended is listed, and its id is taken."""
-COUNTS = ("received", "users", "entered", "exited", "renewed", "unchanged", "registered", "unknown")
+COUNTS = (
+    "received",
+    "users",
+    "entered",
+    "exited",
+    "renewed",
+    "unchanged",
+    "registered",
+    "unknown",
+    "too_many_segments",
+)
+SAMPLES = ("unknown_sample", "too_many_segments_sample")
 
 
 class Imports(Job):
@@ -34,9 +45,9 @@ class Imports(Job):
     every_seconds = 0.5
     journals = True
 
-    def __init__(self, clock: Clock, abandoned_after: timedelta) -> None:
+    def __init__(self, clock: Clock, abandoned_after: timedelta, segments_of_user_max: int) -> None:
         super().__init__(clock)
-        self._abandoned_after = abandoned_after
+        self._abandoned_after, self._segments_of_user_max = abandoned_after, segments_of_user_max
         self._size = ChunkSize(ROWS_MIN, ROWS_MAX)
         self._keys = ChunkSize(KEYS_MIN, KEYS_MAX)
 
@@ -79,7 +90,7 @@ class Imports(Job):
                 journal.changed(None, row["user_id"], "user_registered", entered=row["entered"]) for row in entered
             ]
             await journal.append(session, events, now)
-        row = await session.row("import_chunk", key, rows, now)
+        row = await session.row("import_chunk", key, rows, now, self._segments_of_user_max)
         if row["decided"] == rows:
             self._size.took(time.monotonic() - began)
         return int(row["changed"]), row["decided"] < rows
@@ -111,8 +122,7 @@ def _completed(row: Record) -> journal.Row:
         "segment": row["segment"],
         "segment_id": str(row["segment_id"]),
         "mode": row["mode"],
-        **{name: row[name] for name in COUNTS},
-        "unknown_sample": row["unknown_sample"],
+        **{name: row[name] for name in (*COUNTS, *SAMPLES)},
         "began_at": row["began_at"],
     }
     return journal.import_outcome(row, "import.completed", detail)

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from tests.model.compare import replayed
-from tests.model.naive import Event
+from tests.model.happened import Event
 from tests.model.strategies import Sent
 from tests.model.world import World
 from worker.jobs.job import Job

@@ -32,6 +32,24 @@ async def test_memberships_of_a_user(settings: Settings, topics: list[str]) -> N
         assert await active(limited, "a") == ["s0", "s1", "s3"]
 
 
+async def test_those_on_a_list(settings: Settings, topics: list[str]) -> None:
+    """Who is in as many segments as allowed is left out, and counted; all others are taken."""
+    limited = settings.model_copy(update={"segments_of_user_max": 1})
+    async with line(limited) as outside, working(limited):
+        for segment in ("s0", "s1"):
+            await outside.ask("segment.create", {"segment": segment})
+        for user in "ab":
+            await outside.ask("user.register", {"user_id": user})
+        await _change(outside, "a", add=["s0"])
+        await outside.ask("import.begin", {"import": "i", "segment": "s1", "mode": "add"})
+        await outside.ask("import.users", {"import": "i", "user_ids": ["a", "b"]})
+        await outside.send("import.commit", {"import": "i"})
+        said = await outside.until(lambda said: any(one.type == "import.completed" for one in said))
+        (done,) = [one.data for one in said if one.type == "import.completed"]
+        assert (done["entered"], done["too_many_segments"], done["too_many_segments_sample"]) == (1, 1, ["a"])
+        assert (await active(limited, "a"), await active(limited, "b")) == (["s0"], ["s1"])
+
+
 async def test_segments_with_a_percent(settings: Settings, topics: list[str]) -> None:
     """Each can hold every user, so they are limited as well; who has one may change it, and 0 gives room."""
     limited = settings.model_copy(update={"segments_of_user_max": LIMIT})

@@ -38,10 +38,16 @@ update segments set percent = 50 where segment_key = 1;
 insert into rollouts (segment_key, percent, on_decrease, last_user_key, requested_at)
 values (1, 50, 'release', {USERS}, now());
 update journal_head set sequence = {ROWS}, time = now();
+insert into imports (import, segment_key, mode, state, registers, began_at, committed_at)
+select 'i' || n, 1, 'replace', case n when 1 then 'leaving' else 'applying' end::import_state, true, now(), now()
+from generate_series(1, 2) n;
+insert into import_users (import_key, user_id)
+select i, 'u' || n from generate_series(1, 2) i, generate_series(1, {USERS}) n;
 insert into positions (topic, partition, next_offset) select 't', n, 0 from generate_series(1, {PARTITIONS}) n;
 """
-UNATTENDED = "alter table memberships set (autovacuum_enabled = off); alter table users set (autovacuum_enabled = off)"
-BIG = {"users", "memberships", "inbox", "journal", "positions"}
+UNATTENDED = "alter table memberships set (autovacuum_enabled = off); alter table users set (autovacuum_enabled = off);"
+UNATTENDED += "alter table import_users set (autovacuum_enabled = off)"
+BIG = {"users", "memberships", "inbox", "journal", "positions", "import_users"}
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +112,10 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "expiry_chunk": (NOW, 500, BEGINNING, None, None),
     "expiry_first": (NOW,),
     "rollout_chunk": (1, 500, NOW),
+    "import_chunk": (2, 500, NOW, 1),
+    "import_register": (2, 500, NOW),
+    "import_leave_chunk": (1, 1_000, NOW),
+    "imports_clear": (500,),
 }
 
 
@@ -118,13 +128,8 @@ async def test_a_batch_costs_by_its_own_size(filled: asyncpg.Connection, name: s
 @pytest.mark.parametrize(
     "name",
     [
-        "expiry_chunk",
-        "rollout_chunk",
-        "deletion_chunk",
-        "memberships_change",
-        "states_read",
-        "users_register",
-        "users_forget",
+        *("expiry_chunk", "rollout_chunk", "deletion_chunk", "memberships_change", "users_register", "users_forget"),
+        *("import_chunk", "import_register", "import_leave_chunk", "imports_clear", "states_read"),
     ],
 )
 async def test_it_does_before_statistics_are_taken(outgrown: asyncpg.Connection, name: str) -> None:

@@ -81,7 +81,7 @@ DATA: dict[EventType, dict[str, Any]] = {
     "import.received": IMPORT | {"received": 5},
     "import.completed": IMPORT
     | dict.fromkeys(("received", "users", "entered", "exited", "renewed", "unchanged", "registered", "unknown"), 5)
-    | {"unknown_sample": ["u1"], "began_at": NOW},
+    | {"too_many_segments": 1, "too_many_segments_sample": ["u2"], "unknown_sample": ["u1"], "began_at": NOW},
     "import.failed": {"import": "i1", "segment": "a", "code": "cancelled", "message": "m"},
     "report.failed": {"year": 2025, "month": 1, "code": "storage", "message": "m"},
     "command.rejected": REFUSED | {"command_id": "c1", "command_source": "/s", "command_type": "t"},

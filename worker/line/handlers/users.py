@@ -38,7 +38,6 @@ async def forget_users(context: Context, records: list[ReceivedCommand[UserForge
     """Remove users with all their memberships."""
     users = [record.what.data.user_id for record in records]
     ended: dict[str, tuple[list[int], list[int]]] = {}
-    await context.session.fetch("imports_forget", users)
     for row in await context.session.fetch("users_forget", users, context.now):
         exited, lapsed = ended.setdefault(row["user_id"], ([], []))
         context.hold(row["holds_until"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from schemas.failures import StorageFailure
@@ -58,44 +58,58 @@ _NOT_ACCEPTED = (
     "Drive does not accept the credentials. Make new ones, and name them in SEGMENTATION_GOOGLE_CREDENTIALS_FILE"
 )
 _DISABLED_ACCOUNT = "Google has disabled the account or its access to Drive. Ask its administrator"
+_NO_APPS = "The organisation has switched off Drive for apps or users"
 _GONE = "The file is not there, or the account can't see it. Share the folder with the account"
 
-REFUSALS: Mapping[tuple[int, str], Meaning] = {
-    (400, "cannotShareTeamDriveTopFolderWithAnyoneOrDomains"): Meaning(NOT_PUBLIC, True, _MEMBERS_ONLY),
-    (400, "invalidSharingRequest"): Meaning(NOT_PUBLIC, True, _ORGANISATION),
-    (400, "publishOutNotPermitted"): Meaning(NOT_PUBLIC, True, _ORGANISATION),
-    (400, "shareOutNotPermitted"): Meaning(NOT_PUBLIC, True, _ORGANISATION),
-    (401, "authError"): Meaning(CREDENTIALS, True, _NOT_ACCEPTED),
-    (401, "required"): Meaning(CREDENTIALS, True, _NOT_ACCEPTED),
-    (403, "accessNotConfigured"): Meaning("api_disabled", True, _API_DISABLED),
-    (403, "accountDisabled"): Meaning("forbidden", True, _DISABLED_ACCOUNT),
-    (403, "activeItemCreationLimitExceeded"): Meaning("drive_full", True, _DRIVE_FULL),
-    (403, "appNotAuthorizedToFile"): Meaning(CREDENTIALS, True, _SCOPE),
-    (403, "cannotShareTeamDriveTopFolderWithAnyoneOrDomains"): Meaning(NOT_PUBLIC, True, _MEMBERS_ONLY),
-    (403, "cannotShareTeamDriveWithNonGoogleAccounts"): Meaning(NOT_PUBLIC, True, _MEMBERS_ONLY),
-    (403, "dailyLimitExceeded"): Meaning(RATE_LIMITED, False, _SLOW_DOWN),
-    (403, "domainPolicy"): Meaning("forbidden", True, "The organisation has switched off Drive for apps or users"),
-    (403, "forbidden"): Meaning("forbidden", True, _NOT_WRITABLE),
-    (403, "insufficientFilePermissions"): Meaning("forbidden", True, _NOT_WRITABLE),
-    (403, "insufficientParentPermissions"): Meaning("forbidden", True, _NOT_WRITABLE),
-    (403, "insufficientPermissions"): Meaning(CREDENTIALS, True, _SCOPE),
-    (403, "numChildrenInNonRootLimitExceeded"): Meaning("folder_full", True, _FOLDER_FULL),
-    (403, "publishOutNotPermitted"): Meaning(NOT_PUBLIC, True, _ORGANISATION),
-    (403, "quotaExceeded"): Meaning(STORAGE_QUOTA, True, _NO_STORAGE),
-    (403, "rateLimitExceeded"): Meaning(RATE_LIMITED, False, _SLOW_DOWN),
-    (403, "shareOutNotPermitted"): Meaning(NOT_PUBLIC, True, _ORGANISATION),
-    (403, "sharingNotSupported"): Meaning(NOT_PUBLIC, True, _NO_RIGHT_TO_SHARE),
-    (403, "sharingRateLimitExceeded"): Meaning(RATE_LIMITED, False, _SLOW_DOWN),
-    (403, "storageQuotaExceeded"): Meaning(STORAGE_QUOTA, True, _NO_STORAGE),
-    (403, "teamDriveDomainUsersOnlyRestriction"): Meaning(NOT_PUBLIC, True, _MEMBERS_ONLY),
-    (403, "teamDriveFileLimitExceeded"): Meaning("drive_full", True, _DRIVE_FULL),
-    (403, "teamDriveHierarchyTooDeep"): Meaning("folder_full", True, _FOLDER_FULL),
-    (403, "teamDriveMembersOnlyRestriction"): Meaning(NOT_PUBLIC, True, _MEMBERS_ONLY),
-    (403, "teamDriveTeamMembersOnlyRestriction"): Meaning(NOT_PUBLIC, True, _MEMBERS_ONLY),
-    (403, "teamDrivesSharingRestrictionNotAllowed"): Meaning(NOT_PUBLIC, True, _MEMBERS_ONLY),
-    (403, "userRateLimitExceeded"): Meaning(RATE_LIMITED, False, _SLOW_DOWN),
-    (404, "notFound"): Meaning("not_found", True, _GONE),
+MEANINGS: Mapping[Meaning, Sequence[tuple[int, str]]] = {
+    Meaning(NOT_PUBLIC, True, _MEMBERS_ONLY): [
+        (400, "cannotShareTeamDriveTopFolderWithAnyoneOrDomains"),
+        (403, "cannotShareTeamDriveTopFolderWithAnyoneOrDomains"),
+        (403, "cannotShareTeamDriveWithNonGoogleAccounts"),
+        (403, "teamDriveDomainUsersOnlyRestriction"),
+        (403, "teamDriveMembersOnlyRestriction"),
+        (403, "teamDriveTeamMembersOnlyRestriction"),
+        (403, "teamDrivesSharingRestrictionNotAllowed"),
+    ],
+    Meaning(NOT_PUBLIC, True, _ORGANISATION): [
+        (400, "invalidSharingRequest"),
+        (400, "publishOutNotPermitted"),
+        (400, "shareOutNotPermitted"),
+        (403, "publishOutNotPermitted"),
+        (403, "shareOutNotPermitted"),
+    ],
+    Meaning(NOT_PUBLIC, True, _NO_RIGHT_TO_SHARE): [(403, "sharingNotSupported")],
+    Meaning(CREDENTIALS, True, _NOT_ACCEPTED): [(401, "authError"), (401, "required")],
+    Meaning(CREDENTIALS, True, _SCOPE): [(403, "appNotAuthorizedToFile"), (403, "insufficientPermissions")],
+    Meaning("api_disabled", True, _API_DISABLED): [(403, "accessNotConfigured")],
+    Meaning("drive_full", True, _DRIVE_FULL): [
+        (403, "activeItemCreationLimitExceeded"),
+        (403, "teamDriveFileLimitExceeded"),
+    ],
+    Meaning("folder_full", True, _FOLDER_FULL): [
+        (403, "numChildrenInNonRootLimitExceeded"),
+        (403, "teamDriveHierarchyTooDeep"),
+    ],
+    Meaning("forbidden", True, _DISABLED_ACCOUNT): [(403, "accountDisabled")],
+    Meaning("forbidden", True, _NO_APPS): [(403, "domainPolicy")],
+    Meaning("forbidden", True, _NOT_WRITABLE): [
+        (403, "forbidden"),
+        (403, "insufficientFilePermissions"),
+        (403, "insufficientParentPermissions"),
+    ],
+    Meaning("not_found", True, _GONE): [(404, "notFound")],
+    Meaning(RATE_LIMITED, False, _SLOW_DOWN): [
+        (403, "dailyLimitExceeded"),
+        (403, "rateLimitExceeded"),
+        (403, "sharingRateLimitExceeded"),
+        (403, "userRateLimitExceeded"),
+    ],
+    Meaning(STORAGE_QUOTA, True, _NO_STORAGE): [(403, "quotaExceeded"), (403, "storageQuotaExceeded")],
 }
+REFUSALS: Mapping[tuple[int, str], Meaning] = {
+    refusal: meaning for meaning, refusals in MEANINGS.items() for refusal in refusals
+}
+"""Statuses with their reasons, each of which has one meaning."""
 
 
 def known(status: int, reason: str) -> Meaning | None:

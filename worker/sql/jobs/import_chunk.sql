@@ -1,4 +1,5 @@
--- returns one row: decided (how many of the next $2 users of import $1), and changed (journal rows); decided below $2: it was the end
+-- returns one row: decided (how many of the next $2 users of import $1), and changed (journal rows); decided below $2: it was the
+-- end. Whom it would make a member of more than $4 segments is left out
 with i as materialized (
     select * from imports where import_key = $1 and state = 'applying' for update
 ), staged as materialized (
@@ -11,21 +12,29 @@ with i as materialized (
         limit $2
     ) x
     left join users u on u.user_id = x.user_id
+), crowded as materialized (
+    select s.user_key, s.user_id
+    from i, staged s
+    where i.mode <> 'remove'
+        and (select max(segment_key) from segments) > $4::integer -- else there never were so many segments
+        and not exists (
+            select from memberships m where m.user_key = s.user_key and m.segment_key = i.segment_key and m.included
+        )
+        and memberships_held(s.user_key) >= $4
 ), written as (
     insert into memberships as m (user_key, segment_key, included, origin, since, expires_at)
     select s.user_key, i.segment_key, i.mode <> 'remove', 'command', $3, i.expires_at
     from i, staged s
-    where s.user_key is not null
+    where s.user_key is not null and s.user_key not in (select user_key from crowded)
     order by s.user_key
     on conflict (user_key, segment_key) do update
     set included = excluded.included,
         origin = 'command',
         expires_at = excluded.expires_at,
-        since = case
-            when not (m.included and excluded.included) then excluded.since
-            when is_lapsed(m.expires_at, null, $3, in_rollout(m.segment_key, m.user_key)) then excluded.since
-            else m.since
-        end
+        since = since_after(
+            m.included, m.since, is_lapsed(m.expires_at, null, $3, in_rollout(m.segment_key, m.user_key)),
+            excluded.included, $3
+        )
     where is_changed_by(m.included, m.origin, m.expires_at, excluded.included, excluded.expires_at, $3)
     returning user_key,
         effect_on(
@@ -35,7 +44,7 @@ with i as materialized (
 ), decided as materialized (
     select s.user_key, s.user_id, coalesce(w.effect, 'u') as effect
     from staged s left join written w using (user_key)
-    where s.user_key is not null
+    where s.user_key is not null and s.user_key not in (select user_key from crowded)
 ), told as materialized (
     select user_key, user_id, 0 as n, effect from decided where effect in ('E', 'U')
     union all
@@ -65,6 +74,10 @@ with i as materialized (
         unknown = unknown + (select count(*) from staged where user_key is null),
         unknown_sample = (unknown_sample || array(
             select user_id from staged where user_key is null order by user_id limit 50
+        ))[:50],
+        too_many_segments = too_many_segments + (select count(*) from crowded),
+        too_many_segments_sample = (too_many_segments_sample || array(
+            select user_id from crowded order by user_id limit 50
         ))[:50],
         state = case
             when (select count(*) from staged) < $2 and mode = 'replace' then 'leaving' else state::text

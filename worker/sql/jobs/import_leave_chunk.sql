@@ -10,10 +10,13 @@ with i as materialized (
     from i
     join memberships m on m.segment_key = i.segment_key
         and m.user_key > i.next_user_key and m.user_key <= i.next_user_key + $2
-    join users u using (user_key)
+    cross join lateral (select user_id from users where user_key = m.user_key limit 1) u
     where m.included and m.origin = 'command' and m.since < i.committed_at
         and (m.expires_at is null or m.expires_at > $3)
-        and not exists (select from import_users x where x.import_key = i.import_key and x.user_id = u.user_id)
+        and not exists (
+            select from import_users x where x.import_key = i.import_key and x.user_id = u.user_id
+            offset 0 -- looked up user by user, as `users` are: a join might read all of it for each chunk
+        )
     order by m.user_key
     for update of m
 ), kept as (

@@ -19,11 +19,10 @@ with item as materialized (
     set included = excluded.included,
         origin = 'command',
         expires_at = excluded.expires_at,
-        since = case
-            when not (m.included and excluded.included) then excluded.since
-            when is_lapsed(m.expires_at, null, $6, in_rollout(m.segment_key, m.user_key)) then excluded.since
-            else m.since
-        end
+        since = since_after(
+            m.included, m.since, is_lapsed(m.expires_at, null, $6, in_rollout(m.segment_key, m.user_key)),
+            excluded.included, $6
+        )
     where is_changed_by(m.included, m.origin, m.expires_at, excluded.included, excluded.expires_at, $6)
     returning user_key, segment_key,
         effect_on(

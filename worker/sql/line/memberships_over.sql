@@ -6,9 +6,7 @@ with item as materialized (
     select a.user_id, u.user_key, h.memberships
     from (select user_id, count(*) filter (where included) as added from item group by user_id) a
     left join users u on u.user_id = a.user_id
-    cross join lateral (
-        select count(*) as memberships from memberships m where m.user_key = u.user_key and m.included
-    ) h
+    cross join lateral memberships_held(u.user_key) as h (memberships)
     where h.memberships + a.added > $5::integer
 ), changed as (
     select i.command, c.memberships, sum(i.included::integer - coalesce(m.included, false)::integer) as more

@@ -1,6 +1,9 @@
 -- returns user_id, segment_key (null: none), lapsed (it had expired before) and holds_until (when a membership ends that was
--- counted as active); the users and all they had are removed
-with gone as (
+-- counted as active); the users and all they had are removed, and they are on no list any more, also where nobody knew them
+with unlisted as (
+    delete from import_users
+    where import_key = any(array(select import_key from imports where not is_cleared)) and user_id = any($1::text[])
+), gone as (
     delete from users where user_id = any($1::text[]) returning user_key, user_id
 ), ended as (
     delete from memberships m using gone g

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from worker.reports.drive.refusals import REFUSALS, explained, known, not_public
+from worker.reports.drive.refusals import MEANINGS, REFUSALS, explained, known, not_public
 from worker.reports.storage import StorageError
 
 PASSING = {
@@ -27,8 +27,9 @@ def test_each_has_a_code_and_advice(status: int, reason: str) -> None:
     assert meaning.is_permanent == (reason not in PASSING)
 
 
-def test_the_table_is_in_order() -> None:
-    assert list(REFUSALS) == sorted(REFUSALS)
+def test_each_has_one_meaning_and_is_found_in_its_order() -> None:
+    assert sum(map(len, MEANINGS.values())) == len(REFUSALS)
+    assert [list(refusals) for refusals in MEANINGS.values()] == [sorted(refusals) for refusals in MEANINGS.values()]
 
 
 def test_a_refusal_means_the_same_under_both_statuses() -> None:
