@@ -115,7 +115,8 @@ class MembershipChanged(EventData):
     omitted: Count | None = Field(
         default=None,
         description="How many segments more the lists would name; left out where there are none. One event names at "
-        "most 40,000: only a user who was in more of them before there was a limit can exceed that.",
+        "most 40,000, which only a user can exceed who was in more of them before there was a limit; and no more than "
+        "fit into the topic's `max.message.bytes`, where that was lowered.",
     )
 
 
@@ -132,6 +133,11 @@ class CommandRejected(EventData):
     code: str = open_text([*RejectionCode], "Why; the codes are explained below")
     message: str
     errors: tuple[RejectedField, ...]
+    omitted: Count | None = Field(
+        default=None,
+        description="How many errors more there are; left out where there are none. They are only left out where the "
+        "topic's `max.message.bytes` was lowered so far that they do not fit.",
+    )
     topic: str
     partition: Count
     offset: Count

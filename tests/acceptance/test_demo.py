@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 import signal
 import tempfile
@@ -89,15 +90,17 @@ async def test_a_worker_that_dies_ends_the_story(folder: Path) -> None:
 async def test_kept_up_it_can_be_talked_to(folder: Path) -> None:
     async with ending(await Shell({"TMPDIR": str(folder)}).start("demo", "--keep")) as process:
         exports: dict[str, str] = {}
-        while len(exports) < 2:
+        while len(exports) < 3:
             word, _, rest = (await line_of(process.stdout)).strip().partition(" ")
             if word == "export":
                 name, _, value = rest.partition("=")
-                exports[name] = value
+                exports[name] = shlex.split(value)[0]
+        family = psutil.Process(process.pid).children(recursive=True)
+        (worker,) = [one.environ() for one in family if "run" in one.cmdline()]
+        assert {name: worker[name] for name in exports} == exports, "the same as the worker's, the reports' folder too"
         shell = Shell(exports)
         said = await shell.good("query", "grace")  # whether also in dark-mode is the lot's, anew each time
         assert [word for word in ("grace is in", "beta", "discount-30") if word not in said] == []
-        family = psutil.Process(process.pid).children(recursive=True)
         assert await interrupted(process) == 0
     await asyncio.to_thread(_await_gone, family)
     _hold_empty(folder)

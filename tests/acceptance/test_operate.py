@@ -10,6 +10,7 @@ from pathlib import Path
 
 from schemas.topics import Topic, topic_name
 from tests.acceptance.shell import Shell, ending, interrupted
+from tests.support.events import execute
 from tests.support.workers import Worker, workers
 from worker.kafka.topics import topics_of
 from worker.settings import Settings
@@ -114,6 +115,9 @@ async def test_the_relay_goes_on_from_where_a_person_says(
         await _ready(worker)
         await shell.good("send", "user.register", '{"user_id": "grace"}', "--wait")
         await worker.stop()
+        await execute(settings, "update journal_head set sequence = 4")
+        said = await shell.good("reset", "relay", "--to", "4", "--yes")
+        assert "The journal's rows 3 to 4 are not published any more" in said
     said = await shell.good("watch", "--from-beginning", "--timeout", "2")
     assert [json.loads(line)["sequence"] for line in said.splitlines()] == ["1", "2"]
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from rich.text import Text
 
 from worker import app, deployment
-from worker.cli.console import out, plain
+from worker.cli.console import counted, out, plain
 from worker.errors import WorkerError
 from worker.kafka import keys, topics
 from worker.postgres import migrations, needs
@@ -87,7 +87,8 @@ async def _keys(settings: Settings) -> list[Finding]:
     """Order holds within a partition: producers with different partitioners lose that of a user."""
     findings = []
     for spread in await keys.spreads(settings):
-        read = f"of {spread.keys:,} keys in the newest {spread.records:,} records of {spread.topic}"
+        keys_read, records_read = counted(spread.keys, "keys"), counted(spread.records, "records")
+        read = f"of {keys_read} in the newest {records_read} of {spread.topic}"
         if not spread.scattered:
             findings.append(Finding("keys", True, f"{read} none comes on two partitions"))
             continue

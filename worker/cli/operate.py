@@ -89,6 +89,9 @@ async def reset_relay(to: str) -> None:
     """Move the relay."""
     before, after = await reset.relay(load(), to)
     out.print(f"relay: goes on after sequence {before} → [bold]{after}[/]")
+    if after > before:
+        rows = f"row {after} is" if after == before + 1 else f"rows {before + 1} to {after} are"
+        out.print(f"The journal's {rows} not published any more; what Kafka holds of them already stays there")
 
 
 async def reset_deployment() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from worker.errors import Unavailable
 from worker.journal.encode import Event
+from worker.journal.fit import Limits, fitted
 from worker.journal.partitioners import HASHES
-from worker.journal.state import StateRecord
+from worker.journal.state import Outgoing
 from worker.kafka import clients as kafka
 from worker.settings import Settings
 
@@ -16,7 +17,6 @@ CURSOR_KEY = b"relay"
 PLACES_NAMED_MAX = 5
 Place = tuple[str, int]
 """A topic and one of its partitions."""
-Outgoing = Event | StateRecord
 
 
 class Publisher:
@@ -29,13 +29,16 @@ class Publisher:
         self._cursor_place: Place = (positions_topic, 0)
         self._partitions = partitions
         self._hash = HASHES[settings.event_partitioner]
+        self._limits = Limits(settings, partitions)
 
     async def publish(self, events: Sequence[Outgoing], cursor: bytes) -> None:
-        """The events and the cursor after them, all of it or nothing.
+        """The events and the cursor after them, all of it or nothing; events too large for their topics are shortened.
 
         Raises Unavailable, which names the partitions that hold it up, or the rows that Kafka refuses.
         """
-        filled = batches(self._producer, self._partitions, events, self._hash)
+        await self._limits.ask(self._producer)
+        events = fitted(events, self._limits.bytes_max)
+        filled = batches(self._producer, self._partitions, events, self._hash, self._limits.bytes_max)
         waiting = {self._cursor_place, *filled}
         try:
             async with asyncio.timeout(self._settings.kafka_seconds_max):
@@ -102,17 +105,18 @@ def batches(
     partitions: dict[str, int],
     events: Iterable[Outgoing],
     hash_of: Callable[[bytes], int],
+    bytes_max: Mapping[str, int],
 ) -> dict[Place, list[kafka.BatchBuilder]]:
-    """Hand-filled batches by topic and partition, in order."""
+    """Hand-filled batches by topic and partition, in order; topics that take smaller ones than usual are named."""
     filled: dict[Place, list[kafka.BatchBuilder]] = {}
     for event in events:
         place = place_of(event, partitions, hash_of)
         builders = filled.get(place)
         if builders is None:
-            builders = filled[place] = [producer.create_batch()]
+            builders = filled[place] = [kafka.batch(producer, bytes_max.get(event.topic))]
         arguments = {"timestamp": event.timestamp_ms, "key": event.key, "value": event.value, "headers": event.headers}
         if builders[-1].append(**arguments) is None:
-            builders.append(producer.create_batch())
+            builders.append(kafka.batch(producer, bytes_max.get(event.topic)))
             if builders[-1].append(**arguments) is None:
                 raise RuntimeError("an empty batch takes any event")
     return filled

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from schemas.state import ID_HEADER, SPEC, encode_state, state_headers
 from schemas.topics import topic_name
+from worker.journal.encode import Event
 from worker.journal.names import Names
 from worker.postgres.session import Record, Session
 from worker.settings import Settings
@@ -32,6 +33,10 @@ class StateRecord(NamedTuple):
     timestamp_ms: int
     sequence: int
     headers: list[tuple[str, bytes]]
+
+
+Outgoing = Event | StateRecord
+"""What the relay writes."""
 
 
 class States:

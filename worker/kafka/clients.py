@@ -33,8 +33,9 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record import default_records
 
 from worker.errors import ConfigurationError, NotLetIn, Unavailable
-from worker.kafka import probe, refusals, security, words
+from worker.kafka import probe, refusals, security, silence, words
 from worker.kafka.closing import abandon, cut_off
+from worker.kafka.silence import watched
 from worker.settings import TRANSACTION_SECONDS_MAX, Settings
 
 __all__ = [
@@ -66,6 +67,8 @@ T = TypeVar("T")
 
 # aiokafka has no option for this: whoever asks about a topic that is missing would create it where brokers allow that
 aiokafka_client.MetadataRequest = functools.partial(MetadataRequest, allow_auto_topic_creation=False)
+# nor for this: a connection to a broker that is frozen would wait as long as a request may take
+aiokafka_client.create_conn = silence.in_time(aiokafka_client.create_conn)
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 """Largest event, bytes: a user who leaves 40,000 segments with names of full length at once."""
@@ -103,22 +106,24 @@ def _common(settings: Settings) -> dict[str, Any]:
 def group_consumer(settings: Settings) -> AIOKafkaConsumer:
     """The consumer of commands; subscribe with a listener before `start`. Positions come from PostgreSQL."""
     session_ms = settings.session_seconds_max * 1000
-    return AIOKafkaConsumer(
-        **_common(settings),
-        group_id=settings.group_id,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        partition_assignment_strategy=(StickyPartitionAssignor,),
-        session_timeout_ms=session_ms,
-        heartbeat_interval_ms=session_ms // 10,
-        rebalance_timeout_ms=max(REBALANCE_SECONDS_MAX * 1000, session_ms),
-        max_poll_interval_ms=POLL_SECONDS_MAX * 1000,
-        fetch_max_wait_ms=100,
-        fetch_max_bytes=FETCH_BYTES_MAX,
-        max_partition_fetch_bytes=FETCH_PARTITION_BYTES_MAX,
-        retry_backoff_ms=50,
-        metadata_max_age_ms=METADATA_SECONDS_MAX * 1000,
+    return watched(
+        AIOKafkaConsumer(
+            **_common(settings),
+            group_id=settings.group_id,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 10,
+            rebalance_timeout_ms=max(REBALANCE_SECONDS_MAX * 1000, session_ms),
+            max_poll_interval_ms=POLL_SECONDS_MAX * 1000,
+            fetch_max_wait_ms=100,
+            fetch_max_bytes=FETCH_BYTES_MAX,
+            max_partition_fetch_bytes=FETCH_PARTITION_BYTES_MAX,
+            retry_backoff_ms=50,
+            metadata_max_age_ms=METADATA_SECONDS_MAX * 1000,
+        )
     )
 
 
@@ -132,33 +137,45 @@ def reader(settings: Settings, **overrides: Any) -> AIOKafkaConsumer:
         "fetch_max_wait_ms": 100,
         "retry_backoff_ms": 50,
     }
-    return AIOKafkaConsumer(**(arguments | overrides))
+    return watched(AIOKafkaConsumer(**(arguments | overrides)))
 
 
 def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:
     """The relay's producer. After any doubt throw it away: a new one has a new epoch."""
-    return AIOKafkaProducer(
-        **_common(settings),
-        transactional_id=transactional_id,
-        transaction_timeout_ms=TRANSACTION_SECONDS_MAX * 1000,
-        request_timeout_ms=int(settings.kafka_seconds_max * 2 * 1000),
-        max_batch_size=PRODUCE_BATCH_BYTES,
-        max_request_size=EVENT_BYTES_MAX + PRODUCE_BATCH_BYTES,
-        retry_backoff_ms=20,
+    return watched(
+        AIOKafkaProducer(
+            **_common(settings),
+            transactional_id=transactional_id,
+            transaction_timeout_ms=TRANSACTION_SECONDS_MAX * 1000,
+            request_timeout_ms=int(settings.kafka_seconds_max * 2 * 1000),
+            max_batch_size=PRODUCE_BATCH_BYTES,
+            max_request_size=EVENT_BYTES_MAX + PRODUCE_BATCH_BYTES,
+            retry_backoff_ms=20,
+        )
     )
 
 
 def producer(settings: Settings) -> AIOKafkaProducer:
     """An ordinary idempotent producer."""
-    return AIOKafkaProducer(
-        **_common(settings),
-        enable_idempotence=True,
-        request_timeout_ms=int(settings.kafka_seconds_max * 1000),
-        max_batch_size=PRODUCE_BATCH_BYTES,
-        max_request_size=EVENT_BYTES_MAX,
-        linger_ms=1,
-        retry_backoff_ms=50,
+    return watched(
+        AIOKafkaProducer(
+            **_common(settings),
+            enable_idempotence=True,
+            request_timeout_ms=int(settings.kafka_seconds_max * 1000),
+            max_batch_size=PRODUCE_BATCH_BYTES,
+            max_request_size=EVENT_BYTES_MAX,
+            linger_ms=1,
+            retry_backoff_ms=50,
+        )
     )
+
+
+def batch(producer: AIOKafkaProducer, bytes_max: int | None) -> BatchBuilder:
+    """An empty batch of the producer's, not larger than a topic takes; a single record may be larger."""
+    made = producer.create_batch()
+    if bytes_max is not None and bytes_max < PRODUCE_BATCH_BYTES:
+        made = BatchBuilder(bytes_max, 0, is_transactional=True)
+    return made
 
 
 def has_left_for_good(consumer: AIOKafkaConsumer) -> bool:

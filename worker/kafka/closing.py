@@ -47,6 +47,7 @@ async def cut_off(client: Any) -> None:
                 connection._writer.transport.abort()
             connection.close()
     tasks = [task for task in asyncio.all_tasks() if any(owner(task) is part for part in parts)]
+    tasks += [task for part in parts if (task := getattr(part, "_sync_task", None)) and task not in tasks]
     tasks = [task for task in tasks if task is not asyncio.current_task()]
     for task in tasks:
         task.cancel()

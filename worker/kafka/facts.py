@@ -8,11 +8,13 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from aiokafka.errors import NoError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.admin import DescribeConfigsRequest
 
 from worker.kafka.clients import (
     AIOKafkaAdminClient,
     AIOKafkaConsumer,
     AIOKafkaProducer,
+    ConfigResourceType,
     KafkaConnectionError,
     TopicPartition,
     bounded,
@@ -22,6 +24,7 @@ from worker.kafka.wire import NO_ID, DescribeTopics
 from worker.settings import Settings
 
 NO_LEADER = -1
+BATCH_BYTES_MAX = "max.message.bytes"
 Client: TypeAlias = AIOKafkaConsumer | AIOKafkaAdminClient
 
 
@@ -79,13 +82,34 @@ async def unwritable(client: AIOKafkaProducer, settings: Settings, names: Collec
     return found
 
 
+async def batch_bytes_max(client: AIOKafkaProducer, settings: Settings, names: Collection[str]) -> dict[str, int]:
+    """The largest batch of records that each topic takes, bytes; those that this principal may not see are left out.
+
+    Raises Unavailable.
+    """
+    wanted = [(ConfigResourceType.TOPIC, name, [BATCH_BYTES_MAX]) for name in names]
+    with translated(settings):
+        answer = await _send(client, settings, DescribeConfigsRequest(wanted))
+    return {
+        name: int(value)
+        for code, _, _, name, entries in answer.resources
+        for config, value, *_ in entries
+        if code == NoError.errno and config == BATCH_BYTES_MAX
+    }
+
+
 async def _ask(client: Client | AIOKafkaProducer, settings: Settings, names: Collection[str]) -> list[tuple[Any, ...]]:
+    answer = await _send(client, settings, DescribeTopics(names))
+    return answer.topics  # type: ignore[no-any-return] # aiokafka has no types
+
+
+async def _send(client: Client | AIOKafkaProducer, settings: Settings, request: Any) -> Any:
+    """A broker's answer, over the client's own connections."""
     inner = client.client if isinstance(client, AIOKafkaProducer) else client._client
     node = inner.get_random_node()
     if node is None:
         raise KafkaConnectionError("no broker is known yet")
-    answer = await bounded(inner.send(node, DescribeTopics(names)), settings.kafka_seconds_max)
-    return answer.topics  # type: ignore[no-any-return] # aiokafka has no types
+    return await bounded(inner.send(node, request), settings.kafka_seconds_max)
 
 
 def is_leaderless(consumer: AIOKafkaConsumer, partition: TopicPartition) -> bool:

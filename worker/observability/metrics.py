@@ -49,6 +49,10 @@ RELAY_EVENTS = Counter("segmentation_relay_events_total", "Events published by t
 STATE_RECORDS = Counter(
     "segmentation_state_records_total", "Users' states written by this process's relay to the topic `memberships`"
 )
+RELAY_SHORTENED = Counter(
+    "segmentation_relay_events_shortened_total",
+    "Events published with less in them, as their topics take no larger ones",
+)
 RELAY_LEADS = Gauge("segmentation_relay_leads", "1 while this process is the relay")
 REPLIES = Counter("segmentation_replies_total", "Answers to queries, by outcome: sent or lost", ["outcome"])
 CLOCK_DIFFERENCE_SECONDS = Gauge(

@@ -54,6 +54,27 @@ async def test_a_topic_that_takes_too_little(quick: Settings) -> None:
     assert len([one for one in outside.said if one.type == "command.rejected"]) == 3
 
 
+async def test_an_event_that_its_topic_does_not_take(settings: Settings, topics: list[str]) -> None:
+    """It goes without some of its items, which it counts, and holds up nothing; and many small ones go in more
+    batches, as Kafka bounds those."""
+    segments = [f"{number:0200}" for number in range(500)]
+    async with line(settings) as outside, working(settings):
+        await outside.ask("user.register", {"user_id": "u"})
+        await _limit(outside, 100_000)
+        for number in range(40):
+            await outside.send_raw(Topic.MEMBERSHIP_COMMANDS, b"%d" % number + b"x" * 5_000, b"k")
+        command = await outside.send("membership.change", {"user_id": "u", "add": segments})
+        rejected = (await outside.outcome(command)).data
+        await outside.settled()
+    assert rejected["code"] == "segment_not_found"
+    assert rejected["record"] == ""
+    assert rejected["record_bytes"] > 100_000
+    assert rejected["errors"][0]["field"] == "data.add[0]"
+    assert 200 < len(rejected["errors"]) < 500
+    assert len(rejected["errors"]) + rejected["omitted"] == 500
+    assert sorted(int(one.event["sequence"]) for one in outside.said) == list(range(1, len(outside.said) + 1))
+
+
 async def test_the_producer_comes_before_the_cursor(
     settings: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,7 @@ def written(
 
 async def test_each_key_has_its_partition_in_order(producer: kafka.AIOKafkaProducer) -> None:
     events = [event(topic, b"k%d" % (n % 7), b"%d" % n) for n in range(50) for topic in PARTITIONS]
-    found = written(_batches(producer, PARTITIONS, events, crc32))
+    found = written(_batches(producer, PARTITIONS, events, crc32, {}))
     assert sum(map(len, found.values())) == 100
     for (topic, partition), records in found.items():
         assert [int(value) for _, value, _, _ in records] == sorted(int(value) for _, value, _, _ in records)
@@ -58,7 +58,7 @@ async def test_each_key_has_its_partition_in_order(producer: kafka.AIOKafkaProdu
 async def test_more_than_one_batch_for_a_partition(producer: kafka.AIOKafkaProducer) -> None:
     """None is larger than the limit, and the order goes over from one to the next."""
     events = [event(topic, b"k", bytes([65 + n]) * 200_000) for n in range(5) for topic in PARTITIONS]
-    batches = _batches(producer, PARTITIONS, events, crc32)
+    batches = _batches(producer, PARTITIONS, events, crc32, {})
     assert [len(builders) for builders in batches.values()] == [3, 3]
     assert max(builder.size() for builders in batches.values() for builder in builders) <= PRODUCE_BATCH_BYTES
     for records in written(batches).values():
@@ -68,7 +68,7 @@ async def test_more_than_one_batch_for_a_partition(producer: kafka.AIOKafkaProdu
 async def test_one_that_is_larger_than_a_batch(producer: kafka.AIOKafkaProducer) -> None:
     large = b"x" * (PRODUCE_BATCH_BYTES * 3)
     events = [event("t.b", b"k", b"first"), event("t.b", b"k", large), event("t.b", b"k", b"last")]
-    assert [value for _, value, _, _ in written(_batches(producer, PARTITIONS, events, crc32))["t.b", 0]] == [
+    assert [value for _, value, _, _ in written(_batches(producer, PARTITIONS, events, crc32, {}))["t.b", 0]] == [
         b"first",
         large,
         b"last",
@@ -76,9 +76,9 @@ async def test_one_that_is_larger_than_a_batch(producer: kafka.AIOKafkaProducer)
 
 
 async def test_no_events_no_batches(producer: kafka.AIOKafkaProducer) -> None:
-    assert _batches(producer, PARTITIONS, [], crc32) == {}
+    assert _batches(producer, PARTITIONS, [], crc32, {}) == {}
 
 
 async def test_no_key(producer: kafka.AIOKafkaProducer) -> None:
-    found = written(_batches(producer, PARTITIONS, [event("t.a", None, b"v")], crc32))
+    found = written(_batches(producer, PARTITIONS, [event("t.a", None, b"v")], crc32, {}))
     assert [record[:2] for record in found["t.a", 0]] == [(None, b"v")]

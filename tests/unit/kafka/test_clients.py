@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import aiokafka.client
@@ -11,7 +12,9 @@ import pytest
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.protocol.metadata import MetadataRequest_v5
 from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchBuilderPy
+from pydantic import SecretStr
 
+from tests.support.certificates import authority
 from worker.errors import ConfigurationError, Unavailable
 from worker.kafka import clients as kafka
 from worker.kafka import security
@@ -111,6 +114,27 @@ def test_a_certificate_that_is_not_there(field: str) -> None:
     settings = Settings(**given)
     with pytest.raises(ConfigurationError, match="SEGMENTATION_KAFKA_SSL_"):
         security.arguments(settings)
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "said"),
+    [
+        (None, "the key is encrypted: set SEGMENTATION_KAFKA_SSL_KEY_PASSWORD to its passphrase"),
+        ("wrong-one", "SEGMENTATION_KAFKA_SSL_KEY_PASSWORD does not open the key"),
+    ],
+)
+def test_an_encrypted_key_without_its_passphrase(tmp_path: Path, passphrase: str | None, said: str) -> None:
+    """Nobody is asked at the terminal."""
+    certfile, keyfile = authority(tmp_path).issue("client", passphrase="right-one")
+    settings = Settings(
+        kafka_security_protocol="SSL",
+        kafka_ssl_certfile=str(certfile),
+        kafka_ssl_keyfile=str(keyfile),
+        kafka_ssl_key_password=SecretStr(passphrase) if passphrase else None,
+    )
+    with pytest.raises(ConfigurationError) as raised:
+        security.arguments(settings)
+    assert str(raised.value) == f"SEGMENTATION_KAFKA_SSL_KEYFILE: {keyfile}: {said}"
 
 
 @pytest.mark.parametrize("error", [kafka.KafkaConnectionError("gone"), OSError("refused"), TimeoutError()])
