@@ -7,9 +7,11 @@ a producer that makes the CloudEvent anew for a retry sets another time. But `ef
 instant is another command.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
+from struct import Struct
 from typing import Any
 
 import isodate
@@ -20,6 +22,7 @@ from schemas.envelope import Data
 from schemas.times import duration
 
 _FIELDS = {spec.data: tuple(spec.data.model_fields) for spec in COMMANDS.values()}
+_SIGNED = Struct(">q")
 _Expiry = datetime | list[int] | None
 
 
@@ -27,12 +30,20 @@ def content_of(name: CommandType, data: Data, effective_at: datetime | None = No
     """64 bits of a hash of the command's type and data, and of when it is to take effect if it says so; signed."""
     said: Any
     if isinstance(data, MembershipChange):
-        said = [data.user_id, _additions(data), data.remove or ()]
+        said = (data.user_id, _additions(data), data.remove or ())
     else:
         said = [_plain(getattr(data, field)) for field in _FIELDS[type(data)]]
-    meant = [name, said] if effective_at is None else [name, said, effective_at]
-    digest = blake2b(orjson.dumps(meant, str), digest_size=8).digest()
-    return int.from_bytes(digest, signed=True)
+    return _hashed((name, said) if effective_at is None else (name, said, effective_at))
+
+
+def content_of_names(user_id: str, add: Sequence[str], remove: Sequence[str]) -> int:
+    """The same of a `membership.change` that names segments and no expiry, and takes effect at once."""
+    return _hashed(("membership.change", (user_id, add, remove)))
+
+
+def _hashed(said: object) -> int:
+    (number,) = _SIGNED.unpack(blake2b(orjson.dumps(said, str), digest_size=_SIGNED.size).digest())
+    return number  # type: ignore[no-any-return] # struct gives what its format says
 
 
 def _additions(change: MembershipChange) -> Any:

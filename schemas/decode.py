@@ -25,7 +25,7 @@ from schemas.commands import (
     UserRegisterCommand,
     names_on,
 )
-from schemas.content import content_of
+from schemas.content import content_of, content_of_names
 from schemas.envelope import REQUIRED_ATTRIBUTES, STRUCTURED_HEADERS, TYPE_CHARACTERS_MAX, Envelope, qualified
 from schemas.imports import ImportBegin, Opening
 from schemas.judged import Command, DataT_co, Refusal, refused, untimely
@@ -38,6 +38,7 @@ from schemas.values import (
     CORRELATIONID_CHARACTERS_MAX,
     ID_CHARACTERS_MAX,
     RECORD_KEY_BYTES_MAX,
+    SEGMENTS_PER_COMMAND_MAX,
     SOURCE_CHARACTERS_MAX,
     shown,
     traceparent,
@@ -82,13 +83,41 @@ def decode(
         and _is_plain(value)
     ):
         try:
-            command = _command(_membership_record(value), key, topic, timestamp_ms)
+            record = _membership_record(value)
         except ValidationError:
             pass
         else:
+            command = _plain_change(record, key) or _command(record, key, topic, timestamp_ms)
             if type(command) is Command:
                 return command
     return _judge(value, headers, key, topic, timestamp_ms=timestamp_ms, record_bytes_max=record_bytes_max)
+
+
+def _plain_change(record: Record, key: bytes | None) -> Command | None:
+    """The most frequent command, a good `membership.change` of names alone with its own time; None for all others."""
+    data, time = record.data, record.time
+    if type(data) is not MembershipChange or time is None or record.effectiveat is not None:
+        return None
+    if data.ttl is not None or data.expires_at is not None:
+        return None
+    user_id, add, remove = data.user_id, data.add or (), data.remove or ()
+    count = len(add) + len(remove)
+    if not 0 < count <= SEGMENTS_PER_COMMAND_MAX or key != user_id.encode():
+        return None
+    names = [item for item in add if type(item) is str]
+    if len(names) != len(add) or (count > 1 and len({*names, *remove}) != count):
+        return None
+    return Command(
+        "membership.change",
+        record.id,
+        record.source,
+        time,
+        record.correlationid,
+        record.replyto,
+        record.traceparent,
+        Change(user_id, [(name, None) for name in names], list(remove)),
+        content_of_names(user_id, names, remove),
+    )
 
 
 def _is_plain(value: bytes) -> bool:

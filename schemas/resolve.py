@@ -38,19 +38,8 @@ def resolve(change: MembershipChange, time: datetime, problems: Problems | None 
     `problems`, which are none yet, know what `time` is.
     """
     add, remove = change.add or (), change.remove or ()
-    count = len(add) + len(remove)
     has_expiry = change.ttl is not None or change.expires_at is not None
-    if 0 < count <= SEGMENTS_PER_COMMAND_MAX and not has_expiry:  # the common command: names, and no more
-        plain: list[tuple[str, datetime | None]] = [(item, None) for item in add if type(item) is str]
-        if len(plain) == len(add) and (count == 1 or len({*add, *remove}) == count):
-            return Change(change.user_id, plain, list(remove))
-    return _resolve_each(change, time, problems or Problems(), has_expiry=has_expiry)
-
-
-def _resolve_each(
-    change: MembershipChange, time: datetime, problems: Problems, *, has_expiry: bool
-) -> Change | Problems:
-    add, remove = change.add or (), change.remove or ()
+    problems = problems or Problems()
     names = [item if isinstance(item, str) else item.segment for item in add]
     names.extend(remove)
     if not (len(names) <= SEGMENTS_PER_COMMAND_MAX and len(set(names)) == len(names) and len(add) > 0):

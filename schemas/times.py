@@ -31,7 +31,7 @@ _FARTHEST = _REFERENCE.replace(year=2000 + TTL_YEARS_MAX)
 
 def _utc(text: str) -> datetime:
     try:
-        instant = datetime.fromisoformat(text.upper())
+        instant = datetime.fromisoformat(text if text[-1] == "Z" else text.upper())
         return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
     except (ValueError, OverflowError):
         raise wrong("a date and time that exists, with a zone (RFC 3339)", text) from None

@@ -85,8 +85,12 @@ def user_id(value: object) -> str:
     """The user id as text; an integer becomes its decimal text. Booleans and fractions are refused."""
     if type(value) is int:
         value = str(value)
-    if type(value) is str and 0 < len(value) <= USER_ID_CHARACTERS_MAX and _hidden(value) is None:
-        return value
+    if type(value) is str and 0 < len(value) <= USER_ID_CHARACTERS_MAX:
+        if value.isascii():  # the frequent case, without the class of all that is hidden
+            if value.isprintable() and " " not in value:
+                return value
+        elif _hidden(value) is None:
+            return value
     raise wrong(_USER_ID, value)
 
 

@@ -115,10 +115,11 @@ async def _journal(settings: Settings) -> list[Finding]:
     session = Database(settings).session("doctor")
     try:
         row = await session.row("journal_backlog")
+        oldest = await session.fetch("journal_time", row["published_sequence"] + 1)
         now = (await session.row("clock", None))["now"]
     finally:
         await session.close()
-    seconds = (now - row["oldest_time"]).total_seconds() if row["oldest_time"] else 0.0
+    seconds = (now - oldest[0]["time"]).total_seconds() if oldest else 0.0
     if seconds > UNPUBLISHED_SECONDS_MAX:
         message = (
             f"unpublished rows: {row['unpublished']:,}; the first, {row['published_sequence'] + 1}, has waited for "

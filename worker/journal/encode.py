@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -67,7 +67,7 @@ class Encoder:
         ahead of its own, and a journal that was once written with a wrong clock must be publishable. The events keep
         their `time`.
         """
-        await self.names.learn(key for row in rows for key in _segment_keys(row))
+        await self.names.learn(_segment_keys(rows))
         newest_ms = int(now.timestamp() * 1000) if now else TIMESTAMP_MS_MAX
         return [self._event(row, newest_ms) for row in rows]
 
@@ -115,38 +115,36 @@ class Encoder:
         elif name in IMPORT_EVENTS:
             subject = orjson.loads(row["detail"])["import"]
         else:
-            subject = self.names[row["segment_key"]][0]
+            subject = self.names[row["segment_key"]].segment
         return topic, subject.encode(), subject, data
 
-    def _membership_data(self, row: Record) -> dict[str, Any]:
-        count = sum(len(row[column] or ()) for column in _LISTS)
+    def _membership_data(self, row: Record | dict[str, Any]) -> dict[str, Any]:
+        entered, exited, renewed = row["entered"] or (), row["exited"] or (), row["renewed"] or ()
+        unchanged, times, names = row["unchanged"] or (), row["expires_at"], self.names
+        count = len(entered) + len(exited) + len(renewed) + len(unchanged)
         if count > EVENT_ITEMS_MAX:
-            return self._lists(_cut(row)) | {"omitted": count - EVENT_ITEMS_MAX}
-        return self._lists(row)
-
-    def _lists(self, row: Record | dict[str, Any]) -> dict[str, Any]:
-        entered, renewed, times = row["entered"] or (), row["renewed"] or (), row["expires_at"]
-        expires: Iterator[datetime | None] = iter(times or (None,) * (len(entered) + len(renewed)))
+            return self._membership_data(_cut(row)) | {"omitted": count - EVENT_ITEMS_MAX}
         return {
             "user_id": row["user_id"],
             "reason": row["reason"],
-            "entered": self._until(entered, expires),
-            "exited": [
-                {"segment": self.names[key][0], "segment_id": self.names[key][1]} for key in row["exited"] or ()
-            ],
-            "renewed": self._until(renewed, expires),
-            "unchanged": [self.names[key][0] for key in row["unchanged"] or ()],
+            "entered": entered and self._until(entered, times),
+            "exited": exited and [names[key].item for key in exited],
+            "renewed": renewed and self._until(renewed, times and times[len(entered) :]),
+            "unchanged": unchanged and [names[key].segment for key in unchanged],
         }
 
-    def _until(self, keys: Iterable[int], expires: Iterator[datetime | None]) -> list[dict[str, Any]]:
-        """Items with their segment and expiry; takes as many of `expires` as there are keys."""
+    def _until(self, keys: Sequence[int], times: Sequence[datetime | None] | None) -> list[Any]:
+        """Items with their segment and expiry; `times` has at least as many as there are keys, or there are none."""
+        names = self.names
+        if not times:
+            return [names[key].item_without_end for key in keys]
         return [
-            {"segment": self.names[key][0], "segment_id": self.names[key][1], "expires_at": next(expires)}
-            for key in keys
+            {"segment": names[key].segment, "segment_id": names[key].segment_id, "expires_at": time}
+            for key, time in zip(keys, times, strict=False)
         ]
 
 
-def _cut(row: Record) -> dict[str, Any]:
+def _cut(row: Record | dict[str, Any]) -> dict[str, Any]:
     """The row with no more segments in its lists than an event may have, together."""
     room, lists = EVENT_ITEMS_MAX, {}
     for column in _LISTS:
@@ -158,9 +156,13 @@ def _cut(row: Record) -> dict[str, Any]:
     return lists | {"user_id": row["user_id"], "reason": row["reason"], "expires_at": times}
 
 
-def _segment_keys(row: Record) -> Iterable[int]:
-    if row["segment_key"] is not None:
-        yield row["segment_key"]
-    for column in _LISTS:
-        if row[column]:
-            yield from row[column]
+def _segment_keys(rows: Iterable[Record]) -> set[int]:
+    """The keys of all segments that the rows name."""
+    found: set[int] = set()
+    for row in rows:
+        if (key := row["segment_key"]) is not None:
+            found.add(key)
+        for column in _LISTS:
+            if keys := row[column]:
+                found.update(keys)
+    return found

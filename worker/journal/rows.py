@@ -62,11 +62,11 @@ def changed(
         reason,
         None,
         user_id,
-        keys_literal(entered),
-        keys_literal(exited),
-        keys_literal(renewed),
-        keys_literal(unchanged),
-        times_literal(expires_at),
+        keys_literal(entered) if entered else None,
+        keys_literal(exited) if exited else None,
+        keys_literal(renewed) if renewed else None,
+        keys_literal(unchanged) if unchanged else None,
+        times_literal(expires_at) if expires_at else None,
         command.id if command else None,
         command.source if command else None,
         command.correlationid if command else None,
@@ -172,4 +172,9 @@ async def append(session: Session, rows: Sequence[Row], now: datetime, at: datet
     """
     if not rows:
         return None
-    return Appended(*await session.row("journal_append", now, *zip(*rows, strict=True), at))
+    return Appended(*await session.row("journal_append", now, *map(_column, zip(*rows, strict=True)), at))
+
+
+def _column(values: Sequence[Any]) -> Sequence[Any] | None:
+    """The column, or None for one of nothing but nulls: that stands for as many of them, and costs nothing."""
+    return None if values.count(None) == len(values) else values

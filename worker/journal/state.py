@@ -89,7 +89,7 @@ class States:
         names, segments = self._names, []
         for _, _, _, key, origin, since, expires_at in rows:
             if key is not None:
-                name, segment_id = names[key]
+                name, segment_id = names[key][:2]
                 segments.append(
                     {
                         "segment": name,

@@ -119,14 +119,15 @@ class Mirror:
     async def _measure_backlog(self) -> bool:
         try:
             row = await self._session.row("journal_backlog")
+            oldest = await self._session.fetch("journal_time", row["published_sequence"] + 1)
             now = await told(self._session, self._clock)
         except Unavailable as error:
             log.debug("the backlog can't be measured", error=str(error))
             metrics.UNPUBLISHED_ROWS.set(math.nan)
             return False
         metrics.UNPUBLISHED_ROWS.set(row["unpublished"])
-        oldest = row["oldest_time"]
-        self._waits_since = None if oldest is None else time.monotonic() - max(0.0, (now - oldest).total_seconds())
+        age = max(0.0, (now - oldest[0]["time"]).total_seconds()) if oldest else None
+        self._waits_since = None if age is None else time.monotonic() - age
         self._backlog.look(row["unpublished"], row["published_sequence"])
         return True
 

@@ -51,7 +51,7 @@ async def take(session: Session, commands: list[ReceivedCommand[Any]], now: date
     first: dict[bytes, ReceivedCommand[Any]] = {}
     for record in commands:
         first.setdefault(command_name(record.what), record)
-    known = await _claim(session, {name: record.what.content for name, record in first.items()}, now)
+    known = await _claim(session, first, now)
     if not known and len(first) == len(commands):
         return Named(commands, [], [])
     found = Named([], [], [])
@@ -65,20 +65,21 @@ async def take(session: Session, commands: list[ReceivedCommand[Any]], now: date
             found.repeated.append(record)
         else:
             others[reuse_name(record.what)] = record
-    told = await _claim(session, {name: record.what.content for name, record in others.items()}, now)
+    told = await _claim(session, others, now)
     for name, record in others.items():
         (found.repeated if name in told else found.reused).append(record)
     return found
 
 
-async def _claim(session: Session, contents: Mapping[bytes, int], now: datetime) -> dict[bytes, int | None]:
+async def _claim(
+    session: Session, commands: Mapping[bytes, ReceivedCommand[Any]], now: datetime
+) -> dict[bytes, int | None]:
     """Take the names that are free; of the others the contents, None where a version that kept none took it."""
-    if not contents:
+    if not commands:
         return {}
-    names = sorted(contents)
-    rows = await session.fetch(
-        "inbox_claim", [FastUUID(name) for name in names], [contents[name] for name in names], now
-    )
+    names = sorted(commands)
+    contents = [commands[name].what.content for name in names]
+    rows = await session.fetch("inbox_claim", [*map(FastUUID, names)], contents, now)
     if not rows:
         return {}
     known: dict[bytes, int | None] = {row["name"].bytes: None for row in rows}

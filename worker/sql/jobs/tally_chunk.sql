@@ -1,11 +1,12 @@
 -- returns counted: how many journal rows after sequence $1, not older than $2, were counted, at most $3; the cursor is after
 -- them then
-with read as materialized (
+with first as (
+    select sequence from journal where sequence > $1 and time >= $2 order by sequence limit 1
+), read as materialized (
     select sequence, time, entered, exited
     from journal
-    where sequence > $1 and time >= $2
-    order by sequence
-    limit $3
+    where sequence >= (select sequence from first) and sequence < (select sequence from first) + $3::integer
+        and time >= $2
 ), changes as materialized (
     select segment_key, day, sum(entered) as entered, sum(exited) as exited
     from (
