@@ -114,6 +114,8 @@ def judged_command(
     record_bytes_max: int = RECORD_BYTES_MAX,
 ) -> tuple[Outgoing, Command]:
     """As `new_command`, with what the worker takes it for."""
+    if place is None and type == "schedule.cancel":
+        raise TypeError("schedule.cancel goes where the command was sent that it cancels: hand that place over")
     topic, key = place or (COMMANDS[type].topic, _key(COMMANDS[type].topic, data))
     attributes = {
         "specversion": SPECVERSION,

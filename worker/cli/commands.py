@@ -11,10 +11,11 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from worker.cli.commands_ask import Wait, questions
+from worker.cli.commands_ask import questions
 from worker.cli.commands_import import importing
 from worker.cli.commands_report import reporting
 from worker.cli.commands_segments import listing
+from worker.cli.commands_send import sending
 from worker.cli.console import EXIT_FAILED, err, failing, out, run, write
 
 
@@ -44,7 +45,8 @@ app = typer.Typer(
 )
 reset = typer.Typer(help="Decide where to go on when Kafka and PostgreSQL contradict each other.", no_args_is_help=True)
 app.add_typer(reset, name="reset")
-app.add_typer(questions)  # the commands of these stand beside the others
+app.add_typer(sending)  # the commands of these stand beside the others
+app.add_typer(questions)
 app.add_typer(listing)
 app.add_typer(importing)
 app.add_typer(reporting)
@@ -59,12 +61,6 @@ def _version(wanted: bool) -> None:
         except PackageNotFoundError:
             out.print("segmentation, from a checkout that is not installed")
         raise typer.Exit
-
-
-def _commands(incomplete: str) -> list[str]:
-    from schemas.commands import COMMANDS
-
-    return [name for name in (*COMMANDS, "-") if name.startswith(incomplete)]
 
 
 def _events(incomplete: str) -> list[str]:
@@ -105,43 +101,6 @@ def topics() -> None:
     from worker.cli import operate
 
     run(operate.topics())
-
-
-@app.command(
-    epilog="""Example: `segmentation send membership.change '{"user_id": "ada", "add": ["beta"], "ttl": "P7D"}' --wait`
-
-Example: `segmentation send - --wait < commands.jsonl`"""
-)
-def send(
-    command_type: Annotated[
-        str,
-        typer.Argument(
-            metavar="TYPE",
-            help="A command such as `membership.change`, or `-` for standard input.",
-            autocompletion=_commands,
-        ),
-    ],
-    data: Annotated[str | None, typer.Argument(metavar="JSON", help="The command's data.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for what becomes of it, and print that.")] = False,
-    timeout: Wait = 30.0,
-    command_id: Annotated[str | None, typer.Option("--id", help="The command's id; a random UUID if none.")] = None,
-    source: Annotated[str, typer.Option(help="The command's source.")] = "/segmentation/send",
-) -> None:
-    """Send a command, or with `-` a JSON object a line: `{"type": …, "data": …}`, and also id, source, time, …
-
-    It is checked before it leaves. With --wait, one that was rejected makes the exit code 1.
-    """
-    from worker.cli.send_lines import send_lines
-    from worker.cli.send_one import send_one
-
-    if command_type == "-":
-        if data is not None or command_id is not None:
-            raise typer.BadParameter("with `-` the data and the ids are in the lines of standard input")
-        good = run(send_lines(source, timeout if wait else None))
-    else:
-        good = run(send_one(command_type, data, command_id, source, timeout if wait else None))
-    if not good:
-        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command(epilog="Example: `segmentation watch --user ada --from-beginning`")

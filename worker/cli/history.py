@@ -9,6 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from schemas.topics import Topic, topic_name
+from worker.cli import coming
 from worker.cli.console import out, patience, plain, write
 from worker.cli.render import line, local_time, moment
 from worker.cli.why import journal
@@ -30,6 +31,9 @@ async def history(user_id: str, *, limit: int, before: int | None, months: journ
             rows = await journal.everything(session, user_id, topic, before=end, count=limit + 1, months=months)
         shown = rows[:limit]
         events = [json.loads(event.value) for event in await Encoder(session, settings, reach["id"]).encode(shown)]
+        ahead = await session.fetch("schedule_list", None, user_id, coming.SHOWN + 1) if before is None else []
+    if not as_json:
+        coming.lines(ahead)
     if not rows and before is None and reach["registered_at"] is None:
         raise ConfigurationError(unknown(user_id, reach, months))
     for row, event in zip(shown, events, strict=True):

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.encode import encode_data
+from worker.cli import coming
 from worker.cli.console import out, patience, percent_text, plain, show, write
 from worker.cli.render import line, local_time, moment
 from worker.cli.why import journal as past
@@ -80,11 +81,13 @@ async def segment(name: str, *, as_json: bool) -> None:
         days = await session.fetch("segment_days_list", facts["segment_key"], DAYS)
         with patience("reading the journal"):
             changes = await _changes(session, settings, facts)
+        ahead = await session.fetch("schedule_list", name, None, coming.SHOWN + 1)
     if as_json:
-        write(_json(_document(facts, days, changes)))
+        write(_json(_document(facts, days, changes) | {"scheduled": [coming.document(row) for row in ahead]}))
         return
     _print_facts(facts)
     _print_days(days)
+    coming.lines(ahead)
     _print_changes(changes)
 
 

@@ -200,12 +200,16 @@ def _outcome(event: Event) -> str:
             return "rejected"
         case "membership.snapshot":
             return "answered"
+        case "command.scheduled":
+            return "scheduled"
         case _:
             return "unchanged" if is_unchanged(event) else "applied"
 
 
 def _summary(counts: Counter[str]) -> str:
-    names = ["applied", "unchanged", "rejected"] + [name for name in ("answered", "repeated") if counts[name]]
+    names = ["applied", "unchanged", "rejected"] + [
+        name for name in ("scheduled", "answered", "repeated") if counts[name]
+    ]
     return ", ".join(f"{counts[name]:,} {name}" for name in names)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 from rich.text import Text
 
 from schemas.binding import parse
 from worker.cli.console import complain, out, plain
 from worker.cli.decided import Decided
+from worker.cli.instants import instant
 from worker.cli.render import line, short_type
 from worker.cli.sender import Prepared, Sender, make
 from worker.cli.tail import Tail, is_caused, tail
@@ -17,9 +19,17 @@ from worker.settings import load
 
 
 async def send_one(
-    command_type: str, data: str | None, command_id: str | None, source: str, wait_seconds: float | None
+    command_type: str,
+    data: str | None,
+    command_id: str | None,
+    source: str,
+    wait_seconds: float | None,
+    at: str | None = None,
 ) -> bool:
-    """Send one command; with a limit wait for its outcome and print it. False where it was rejected or none came."""
+    """Send one command, to take effect at that time if one is given; with a limit wait for its outcome and print it.
+
+    False where it was rejected or none came.
+    """
     settings = load()
     try:
         content = parse((data or "{}").encode())
@@ -27,7 +37,8 @@ async def send_one(
         raise ConfigurationError(
             f"""the data is not JSON: {error}; quote it for your shell, such as '{{"user_id": "ada"}}'"""
         ) from error
-    given = {"type": command_type, "data": content, "id": command_id}
+    effective_at = None if at is None else instant(at, "--at", datetime.now(UTC)).isoformat()
+    given = {"type": command_type, "data": content, "id": command_id, "effectiveat": effective_at}
     command = make(given, source, settings.record_bytes_max)
     if wait_seconds is None:
         async with Sender(settings) as sender:
@@ -63,7 +74,9 @@ def _tell(command: Prepared, code: str) -> bool:
     if code:
         out.print(Text(f"rejected before: {code}; {what} is not judged again, send what was mended under another id"))
     else:
-        out.print(Text(f"applied before: {what}; nothing was done a second time"))
+        at = command.command.effective_at
+        word = "scheduled" if at and at > datetime.now(UTC) else "applied"
+        out.print(Text(f"{word} before: {what}; nothing was done a second time"))
     return not code
 
 

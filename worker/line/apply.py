@@ -21,7 +21,6 @@ from worker.line.batch import Batch, ReceivedCommand, Span, bare, halves, parts,
 from worker.line.conclude import conclude
 from worker.line.control import Control
 from worker.line.handlers import TooMuch
-from worker.line.handlers.schedules import put_off
 from worker.line.rounds import decide
 from worker.line.trials import FAULTS, Failure, Trials, failures
 from worker.observability import metrics
@@ -184,7 +183,7 @@ class Applier:
             return
         commands = await self._fresh(commands, context)
         if failure is None:
-            await decide(context, await put_off(context, commands))
+            await decide(context, commands)
             return
         for record in commands:
             context.refuse(record, RejectionCode.FAILED, failure.message)

@@ -20,7 +20,6 @@ from worker.journal import rows as journal
 from worker.line import names
 from worker.line.batch import Batch, Received, ReceivedCommand, sort
 from worker.line.handlers import HANDLERS, Context
-from worker.line.handlers.schedules import put_off
 from worker.line.rounds import decide
 from worker.line.trials import FAULTS
 from worker.observability.logs import logger
@@ -63,7 +62,7 @@ class Control:
             async with session.transaction(is_kept=False):
                 context = self._context(await moment(session, self._clock))
                 await names.take(session, commands, context.now)
-                await decide(context, await put_off(context, commands))
+                await decide(context, commands)
                 await journal.append(session, context.rows, context.now)
                 await session.fetch("constraints_immediate")
         except FAULTS as error:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from schemas.commands import CommandType
+from schemas.topics import Topic
 from worker.line.batch import ReceivedCommand
 from worker.line.handlers import HANDLERS, Context
+from worker.line.handlers.schedules import put_off
 
-Round = dict[CommandType, list[ReceivedCommand[Any]]]
+LATER: Literal["later"] = "later"
+"""Commands of all types that take effect later."""
+Round = dict[CommandType | Literal["later"], list[ReceivedCommand[Any]]]
 """Commands by their type, no two of them about the same segment, user or month."""
 
 
 async def decide(context: Context, records: Iterable[ReceivedCommand[Any]]) -> None:
     """Decide all of the commands, in rounds, within the transaction that the context's session has open."""
-    for turn in rounds(records):
+    for turn in rounds(records, context.now):
         for command_type, handler in HANDLERS.items():
             if command_type in turn:
                 await handler.decide(context, turn[command_type])
+        if LATER in turn:
+            await put_off(context, turn[LATER])
 
 
-def rounds(records: Iterable[ReceivedCommand[Any]]) -> list[Round]:
+def rounds(records: Iterable[ReceivedCommand[Any]], now: datetime) -> list[Round]:
     """The records of commands as rounds, to be decided one after the other.
 
     Segment commands have the first rounds, so that a segment and its first members may stand in one batch.
@@ -32,17 +39,37 @@ def rounds(records: Iterable[ReceivedCommand[Any]]) -> list[Round]:
     others: dict[str, int] = {}
     for record in records:
         command = record.what
-        handler = HANDLERS[command.type]
+        kind, handler = command.type, HANDLERS[command.type]
+        if kind == "schedule.cancel":
+            if record.topic.endswith(Topic.SEGMENT_COMMANDS):
+                _place(segment_rounds, segments, _key(record), kind, record)
+            else:
+                _place(other_rounds, others, _key(record), kind, record)
+            continue
+        at = command.effective_at
+        placed_as = kind if at is None or at <= now else LATER
         if handler.is_of_segments:
-            _place(segment_rounds, segments, handler.subject(command.data), record)
+            _place(segment_rounds, segments, handler.subject(command.data), placed_as, record)
         else:
-            _place(other_rounds, others, handler.subject(command.data), record)
+            _place(other_rounds, others, handler.subject(command.data), placed_as, record)
     return segment_rounds + other_rounds
 
 
-def _place(into: list[Round], seen: dict[str, int], subject: str, record: ReceivedCommand[Any]) -> None:
+def _key(record: ReceivedCommand[Any]) -> str:
+    """The subject of the command that is cancelled: the record key is the same, and is all that is known of it."""
+    key = (record.key or b"").decode(errors="replace")
+    return f"{key} " if record.topic.endswith(Topic.IMPORT_COMMANDS) else key
+
+
+def _place(
+    into: list[Round],
+    seen: dict[str, int],
+    subject: str,
+    kind: CommandType | Literal["later"],
+    record: ReceivedCommand[Any],
+) -> None:
     turn = seen.get(subject, 0)
     seen[subject] = turn + 1
     if turn == len(into):
         into.append({})
-    into[turn].setdefault(record.what.type, []).append(record)
+    into[turn].setdefault(kind, []).append(record)

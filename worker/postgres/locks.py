@@ -3,7 +3,8 @@
 1. Positions: rows of `positions`, by topic and partition (`positions_acquire`, `positions_claim`).
 2. Structure: an advisory lock of the transaction. Shared by what only joins users and segments, exclusive for what
    creates or ends them. It stands in for foreign keys. The time of a transaction's decisions is read under it.
-3. Users and segments: their rows, by id and by name.
+3. Commands that take effect later: rows of `schedule`, in the order in which they will be decided; then users and
+   segments: their rows, by id and by name.
 4. Memberships: their rows, by (user_key, segment_key). Expiry skips those that another transaction has.
 5. Counter: the one row of `journal_head` (`journal_numbers`), last, held until the commit.
 

@@ -25,6 +25,9 @@ COMMANDS += [
     "members",
     "import",
     "imports",
+    "schedule",
+    "unschedule",
+    "ramp",
 ]
 RESETS = ["positions", "relay", "deployment"]
 

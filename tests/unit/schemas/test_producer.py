@@ -8,7 +8,7 @@ import pytest
 
 from schemas.commands import COMMANDS, CommandType
 from schemas.decode import Command
-from schemas.producer import InvalidCommandError, new_command
+from schemas.producer import InvalidCommandError, Place, new_command
 from tests.unit.schemas.records import GOOD, judge
 
 NAMES: tuple[CommandType, ...] = get_args(CommandType)
@@ -17,8 +17,9 @@ NAMES: tuple[CommandType, ...] = get_args(CommandType)
 @pytest.mark.parametrize("name", NAMES)
 def test_what_it_makes_is_accepted(name: CommandType) -> None:
     time = datetime(2025, 1, 31, 12, tzinfo=timezone(timedelta(hours=2)))
+    place = Place(COMMANDS[name].topic, b"any") if name == "schedule.cancel" else None
     key, value, headers = new_command(
-        name, GOOD[name], source="/cli", id="c1", time=time, correlationid="k", replyto="r"
+        name, GOOD[name], source="/cli", id="c1", time=time, correlationid="k", replyto="r", place=place
     )
     command = judge(value, COMMANDS[name].topic, key, headers)
     assert isinstance(command, Command)

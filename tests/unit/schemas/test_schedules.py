@@ -11,7 +11,9 @@ import pytest
 from schemas.commands import COMMANDS, Change, CommandType
 from schemas.decode import Command
 from schemas.envelope import qualified
+from schemas.producer import Place, new_command
 from schemas.schedules import kept, restored, subject
+from schemas.topics import Topic
 from tests.unit.schemas.records import GOOD, MISSING, TIME, accepted, errors_of, judge, judged, key_of, refused
 
 SCHEDULED: tuple[CommandType, ...] = (
@@ -134,3 +136,11 @@ def test_cancelling_needs_a_key() -> None:
         refusal = judge(value.encode(), topic, None)
         assert not isinstance(refusal, Command)
         assert errors_of(refusal) == {"key": "must be that of the command that it cancels, is missing"}
+
+
+def test_a_producer_must_say_where_it_is_cancelled() -> None:
+    data = {"command_id": "1", "command_source": "/s"}
+    with pytest.raises(TypeError, match="hand that place over"):
+        new_command("schedule.cancel", data, source="/s")
+    place = Place(Topic.MEMBERSHIP_COMMANDS, b"ada")
+    assert new_command("schedule.cancel", data, source="/s", place=place).key == b"ada"

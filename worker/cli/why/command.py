@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.encode import encode_data
+from worker.cli import coming
 from worker.cli.console import out, patience, plain, show, write
 from worker.cli.render import moment
 from worker.cli.why import journal
@@ -28,14 +29,20 @@ async def why(user_id: str, segment: str, *, limit: int, months: journal.Months,
     async with journal.patient(load(), "why") as session:
         with patience("reading the journal"):
             facts = await gather(session, user_id, segment, months)
+        ahead = await session.fetch("schedule_between", user_id, segment, coming.SHOWN + 1)
     found, told = answer(facts), story(facts)
     if as_json:
-        write(encode_data(_document(facts, found, told, limit)).decode())
+        write(
+            encode_data(
+                _document(facts, found, told, limit) | {"coming": [coming.document(row) for row in ahead]}
+            ).decode()
+        )
         return
     out.print(Text(sentence(facts, found), "bold"))
     _show(facts, told, limit)
     if facts.newest.deleted_at is None:
         out.print(Text(_by_percent(facts)))
+    coming.lines(ahead)
 
 
 def _show(facts: Facts, told: Sequence[Told], limit: int) -> None:

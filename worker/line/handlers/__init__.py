@@ -39,7 +39,7 @@ def _import(data: Opening | ImportUsers | ImportCommit | ImportCancel) -> str:
 
 
 def _cancelled(data: ScheduleCancel) -> str:
-    return f" {data.command_source} {data.command_id}"  # no other subject begins with a space
+    return f" {data.command_source} {data.command_id}"  # in rounds it is the record key, that of what it cancels
 
 
 HANDLERS: dict[CommandType, Handler[Any]] = {

@@ -22,33 +22,8 @@ SEGMENTS, OTHERS = 0, 1
 NOT_WAITING = "It has taken effect, was cancelled, or was never scheduled."
 
 
-async def put_off(context: Context, records: list[ReceivedCommand[Any]]) -> list[ReceivedCommand[Any]]:
-    """Keep those that take effect later; returns the others, which are to be decided now."""
-    if not any([record.what.effective_at is not None for record in records]):  # noqa: C419 # half the time
-        return records
-    coming = {
-        command_name(record.what): record
-        for record in records
-        if record.what.effective_at is not None and record.what.effective_at > context.now
-    }
-    if not coming:
-        return records
-    now, later = [], []
-    ahead = set(coming)  # a command that is cancelled before it has come
-    for record in records:
-        name = command_name(record.what)
-        if coming.get(name) is record:
-            later.append(record)
-            ahead.discard(name)
-        elif record.what.type == "schedule.cancel" and _target(record.what) in ahead:
-            _refuse(context, record, NOT_WAITING)
-        else:
-            now.append(record)
-    await _keep(context, later)
-    return now
-
-
-async def _keep(context: Context, records: Sequence[ReceivedCommand[Any]]) -> None:
+async def put_off(context: Context, records: Sequence[ReceivedCommand[Any]]) -> None:
+    """Keep commands that take effect later."""
     columns = zip(*(_columns(context, record) for record in records), strict=True)
     rows = await context.session.fetch("schedule_add", context.now, *columns)
     segment_keys = {row["n"]: row["segment_key"] for row in rows}
