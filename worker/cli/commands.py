@@ -16,6 +16,7 @@ from worker.cli.commands_import import importing
 from worker.cli.commands_report import reporting
 from worker.cli.commands_segments import listing
 from worker.cli.commands_send import sending
+from worker.cli.commands_state import keeping
 from worker.cli.console import EXIT_FAILED, err, failing, out, run, write
 
 
@@ -50,6 +51,7 @@ app.add_typer(questions)
 app.add_typer(listing)
 app.add_typer(importing)
 app.add_typer(reporting)
+app.add_typer(keeping)
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 

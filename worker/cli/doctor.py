@@ -129,6 +129,24 @@ async def _journal(settings: Settings) -> list[Finding]:
     return [Finding("journal", True, f"published up to {row['published_sequence']:,}")]
 
 
+async def _states(settings: Settings) -> list[Finding]:
+    if settings.state_topic == "off":
+        return [Finding("states", True, "SEGMENTATION_STATE_TOPIC is off")]
+    session = Database(settings).session("doctor")
+    try:
+        rows = await session.fetch("snapshot_last", None)
+    finally:
+        await session.close()
+    if not rows or not rows[0]["began_at"]:
+        message = (
+            "no snapshot has begun yet: the worker that is the relay begins one within seconds, if its setting is on"
+        )
+        return [Finding("states", True, message, is_warning=True)]
+    done = f"snapshot {rows[0]['snapshot']} has {rows[0]['users']:,} users"
+    message = f"{done}, and more to come" if rows[0]["finished_at"] is None else f"kept up to date; {done}"
+    return [Finding("states", True, message)]
+
+
 async def _reports(settings: Settings) -> Sequence[Finding]:
     storage = storage_of(settings)
     try:
@@ -145,6 +163,7 @@ CHECKS: dict[str, Check] = {
     "keys": _keys,
     "deployment": _deployment,
     "journal": _journal,
+    "states": _states,
     "reports": _reports,
 }
 """In the order in which one needs the other."""

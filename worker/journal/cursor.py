@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -18,11 +18,29 @@ SPAN_FIRST = 100
 """Records of the positions topic that are looked at first, from its end; aborted ones and markers may lie there."""
 
 
+Stage = Literal["earlier", "users", "done"]
+
+
+class Place(NamedTuple):
+    """How far a snapshot of all states is, and that the states after it were kept up to date ever since.
+
+    First the users that the topic tells of from earlier on, then all who are in a segment, up to the key `after`.
+    """
+
+    snapshot: int
+    stage: Stage = "earlier"
+    after: int = 0
+    users: int = 0
+    """So many states were written by it."""
+
+
 class Cursor(NamedTuple):
     """The last row that was published. `row` is its fingerprint, None where it is not known."""
 
     sequence: int = 0
     row: str | None = None
+    place: Place | None = None
+    """None while the topic of states is switched off, and so whenever it was since the last snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +72,19 @@ def fingerprint(row: Record) -> str:
 
 def encode(cursor: Cursor) -> bytes:
     """The value of a record of the positions topic."""
-    return orjson.dumps({"sequence": cursor.sequence} | ({"row": cursor.row} if cursor.row else {}))
+    parts: dict[str, Any] = {"sequence": cursor.sequence}
+    if cursor.row:
+        parts["row"] = cursor.row
+    if cursor.place:
+        parts["state"] = cursor.place._asdict()
+    return orjson.dumps(parts)
 
 
 def decode(value: bytes) -> Cursor:
-    """A cursor as it was written, also by a version that knew of no fingerprints."""
+    """A cursor as it was written, also by a version that knew of no fingerprints or states."""
     found = orjson.loads(value)
-    return Cursor(int(found["sequence"]), found.get("row"))
+    place = Place(**found["state"]) if "state" in found else None
+    return Cursor(int(found["sequence"]), found.get("row"), place)
 
 
 async def at(session: Session, sequence: int) -> Cursor:

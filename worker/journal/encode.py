@@ -31,6 +31,9 @@ SCHEDULE_EVENTS = frozenset(name for name, event in EVENTS.items() if event.othe
 """They go where the outcome of the command will go that they are about."""
 IMPORT_EVENTS = frozenset(names_on(Topic.IMPORT_EVENTS)) - SCHEDULE_EVENTS
 
+TOPICS = frozenset(event.topic for event in EVENTS.values()) | frozenset(SUBJECT_TOPICS.values())
+"""Where events may go."""
+
 
 class Event(NamedTuple):
     """What goes to Kafka."""
@@ -54,11 +57,6 @@ class Encoder:
         self._subject_topics = {
             what: topic_name(settings.topic_prefix, topic) for what, topic in SUBJECT_TOPICS.items()
         }
-
-    @property
-    def topics(self) -> set[str]:
-        """The topics that events may go to."""
-        return {*self._topics.values(), *self._subject_topics.values()}
 
     async def encode(self, rows: Sequence[Record], now: datetime | None = None) -> list[Event]:
         """The rows' events, in order.

@@ -15,7 +15,7 @@ from worker.journal import cursor
 from worker.journal.cursor import Cursor, last_cursor
 from worker.journal.pace import Pace
 from worker.journal.publisher import Publisher
-from worker.journal.share import Share, Shares
+from worker.journal.share import Share, Shares, topics_of
 from worker.kafka import clients as kafka
 from worker.leadership.election import Elected
 from worker.observability import metrics
@@ -74,20 +74,28 @@ class Relay(Elected):
             await (kafka.abandon(producer.stop()) if is_sound else kafka.cut_off(producer))
 
     async def _publish_all(self, session: Session, producer: kafka.AIOKafkaProducer) -> None:
-        shares = Shares(session, self._settings, self._pace, self._clock, (await session.row("journal_head"))["id"])
-        partitions = {topic: await self._count_partitions(producer, topic) for topic in sorted(shares.topics)}
+        topics = sorted(topics_of(self._settings))
+        partitions = {topic: await self._count_partitions(producer, topic) for topic in topics}
+        journal_id = (await session.row("journal_head"))["id"]
+        shares = Shares(session, self._settings, self._pace, self._clock, journal_id, partitions, self.leading)
         publisher = Publisher(self._settings, producer, self._positions_topic, partitions)
+        try:
+            await self._publish_on(session, shares, publisher)
+        finally:
+            await shares.close()
+
+    async def _publish_on(self, session: Session, shares: Shares, publisher: Publisher) -> None:
         position = await self._cursor(session, publisher)
         self._latency.published_before(position.sequence)
         log.info("relaying", after_sequence=position.sequence)
         while True:
             self._journaled.clear()
-            share = await shares.after(position)
+            share = await shares.after(position, is_stopping=self.stopping.is_set())
             if share is None:
                 await self._mark(session, position.sequence)
                 if self.stopping.is_set():
                     return
-                await self._wait_for_rows(session, position.sequence)
+                await self._wait(shares, position)
                 continue
             await self._publish(publisher, share)
             position = share.cursor
@@ -106,8 +114,8 @@ class Relay(Elected):
                 "missing, run `segmentation topics`"
             ) from None
 
-    async def _wait_for_rows(self, session: Session, sequence: int) -> None:
-        """Wait for new rows: this process says so, others are noticed by looking every few milliseconds."""
+    async def _wait(self, shares: Shares, position: Cursor) -> None:
+        """Wait for something to publish: this process says so, others are noticed by looking every few milliseconds."""
         while not self.stopping.is_set():
             self._beat()
             try:
@@ -115,7 +123,7 @@ class Relay(Elected):
                     await self._journaled.wait()
                 return
             except TimeoutError:
-                if (await session.row("journal_head"))["sequence"] > sequence:
+                if await shares.is_waiting(position):
                     return
 
     async def _publish(self, publisher: Publisher, share: Share) -> None:

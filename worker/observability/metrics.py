@@ -53,6 +53,9 @@ RELAY_SHORTENED = Counter(
     "segmentation_relay_events_shortened_total",
     "Events published with less in them, as their topics take no larger ones",
 )
+SNAPSHOT_USERS = Gauge(
+    "segmentation_snapshot_users", "Users whose states the snapshot under way has written; 0 while none is under way"
+)
 RELAY_LEADS = Gauge("segmentation_relay_leads", "1 while this process is the relay")
 REPLIES = Counter("segmentation_replies_total", "Answers to queries, by outcome: sent or lost", ["outcome"])
 CLOCK_DIFFERENCE_SECONDS = Gauge(

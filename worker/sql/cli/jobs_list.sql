@@ -1,4 +1,4 @@
--- returns every job's last or current run, and every rollout, deletion and report in hand with how far it is, in the unit given
+-- returns every job's last or current run, and every rollout, deletion, snapshot and report in hand with how far it is, in the unit given
 select 'job' as kind, r.job as name, r.started_at, r.finished_at, r.outcome, r.error, r.failures, r.done,
     case when r.job = 'expiry' and r.started_at is not null and r.finished_at is null
         then r.done + (select count(*) from memberships m where m.expires_at <= $1)
@@ -28,6 +28,12 @@ select 'deletion', s.segment, d.deleted_at, null, case when d.next_block is null
     null, 0, coalesce(d.next_block, 0), pg_relation_size('memberships') / current_setting('block_size')::bigint,
     'blocks', null
 from deletions d join segments s using (segment_key)
+union all
+select 'snapshot', 'states', coalesce(p.began_at, p.requested_at), p.finished_at,
+    case when p.began_at is null then 'waiting' when p.finished_at is null then 'running' else 'done' end, null, 0,
+    p.users, null, 'users', null
+from state_snapshots p
+where p.snapshot = (select max(snapshot) from state_snapshots)
 union all
 select 'report', to_char(r.month, 'YYYY-MM'), a.began_at, null, 'running', null, r.failures, coalesce(a.rows, 0),
     a.rows_total, 'rows', null
