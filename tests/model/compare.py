@@ -48,6 +48,18 @@ class Reader:
             "data": data,
         }
 
+    def state(self, value: bytes | None) -> State:
+        """A record of the topic of states; nothing of a user who was forgotten."""
+        found = json.loads(value)["segments"] if value else []
+        return {
+            self._generations[item["segment_id"]]: (
+                self._value("expires_at", item["expires_at"]),
+                item["origin"],
+                datetime.fromisoformat(item["since"]),
+            )
+            for item in found
+        }
+
     def generation(self, segment_id: str) -> str:
         """The generation of a segment that was seen to be created."""
         return self._generations[segment_id]
@@ -98,6 +110,21 @@ def replayed(events: Iterable[Event]) -> set[tuple[str, str, datetime | None]]:
             assert members[user, item["segment_id"]] != item["expires_at"], event
             members[user, item["segment_id"]] = item["expires_at"]
     return {(user, generation, until) for (user, generation), until in members.items()}
+
+
+State = dict[str, tuple[datetime | None, str, datetime]]
+"""A user's segments by generation: expiry, origin and since."""
+
+
+def followed(begin: State, events: Iterable[Event]) -> dict[str, datetime | None]:
+    """A user's segments and their expiries, from a state and from the user's events that came after it."""
+    members = {generation: until for generation, (until, _, _) in begin.items()}
+    for event in events:
+        for item in event["data"]["exited"]:
+            members.pop(item["segment_id"], None)
+        for item in (*event["data"]["entered"], *event["data"]["renewed"]):
+            members[item["segment_id"]] = item["expires_at"]
+    return members
 
 
 def ordered(event: Event) -> Event:

@@ -89,7 +89,7 @@ async def _tell(worker_settings: Settings, story: list[Any]) -> None:
     try:
         await connection.execute(EMPTY)
         everything: list[Event] = []
-        async with World(worker_settings) as world:
+        async with World(worker_settings, has_states=worker_settings.users == "registered") as world:
             unknown_users = "admitted" if worker_settings.users == "any" else "refused"
             model = Model(world.reader.salts, unknown_users, worker_settings.segments_of_user_max)
             for step in story:

@@ -32,6 +32,7 @@ from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
 from worker.jobs.tally import Tally
 from worker.journal.encode import Encoder
+from worker.journal.state import StateRecord, States
 from worker.line.apply import Applier, Outcome
 from worker.line.batch import Batch, Received, Span
 from worker.postgres.session import Database
@@ -56,6 +57,11 @@ class World:
     epoch: int = 0
     sequence: int = 0
     reader: Reader = field(default_factory=Reader)
+    has_states: bool = True
+    topic: dict[str, StateRecord] = field(default_factory=dict)
+    """The compacted topic of states, as it is now."""
+    moments: list[dict[str, StateRecord]] = field(default_factory=list)
+    """And as it was whenever something was published."""
 
     async def __aenter__(self) -> World:
         database = Database(self.settings)
@@ -70,6 +76,7 @@ class World:
         self.tally = Tally(database.session("tally"))
         self.tally._size.rows = self.tally._size._rows_max = 3
         self.encoder = Encoder(self.looking, self.settings, "test")
+        self.states = States(self.looking, self.settings, self.encoder.names, "test")
         prefix = self.settings.topic_prefix
         for topic in (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS, Topic.IMPORT_COMMANDS):
             for partition in range(PARTITIONS):
@@ -243,6 +250,10 @@ class World:
         rows = await self.looking.fetch("journal_read", self.sequence, begin, 10**6, 10**9)
         assert [row["sequence"] for row in rows] == list(range(self.sequence + 1, self.sequence + 1 + len(rows)))
         self.sequence += len(rows)
+        if self.has_states:
+            _, records = await self.states.beside(rows, 10**9, self.now)
+            self.topic |= {record.key.decode(): record for record in records}
+            self.moments.append(dict(self.topic))
         encoded = await self.encoder.encode(rows)
         self.reader.learn(event.value for event in encoded)
         return [self.reader.read(event.value, event.key) for event in encoded]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from worker.cli.commands import app
 
-COMMANDS = ["run", "migrate", "topics", "send", "watch", "services", "demo", "settings", "jobs", "preview"]
+COMMANDS = ["run", "migrate", "topics", "send", "watch", "services", "demo", "settings", "jobs", "preview", "snapshot"]
 COMMANDS += [
     "query",
     "why",
