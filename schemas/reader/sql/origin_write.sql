@@ -1,0 +1,2 @@
+-- returns nothing
+insert into origins (origin_key, origin) values (?, ?)

@@ -1,0 +1,3 @@
+-- returns nothing
+insert or replace into positions (topic, partition, next_offset, last_offset, fingerprint, sequence)
+values (?, ?, ?, ?, ?, ?)

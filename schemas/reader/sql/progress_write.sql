@@ -1,0 +1,2 @@
+-- returns nothing
+update progress set read_at = ?
