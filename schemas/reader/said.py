@@ -11,12 +11,12 @@ from schemas.reader.errors import UnreadableRecordError
 from schemas.reader.names import UNKNOWN_ORIGIN, Names
 from schemas.reader.packed import FOREVER, Item, micros, pack
 from schemas.reader.records import Taken
+from schemas.state import SEQUENCE_HEADER
 from schemas.topics import Topic, topic_name
 
-STATE_TOPIC = ".memberships"
+STATE_TOPIC = topic_name("", Topic.MEMBERSHIPS)
 EVENTS_TOPIC = topic_name("", Topic.MEMBERSHIP_EVENTS)
 """What the names of the two topics end with."""
-SEQUENCE_HEADER = "ce_sequence"
 SEQUENCE_MAX = 2**63 - 1
 
 _CHANGED = qualified("membership.changed")

@@ -23,6 +23,16 @@ def test_no_statement_stands_in_python() -> None:
     assert found == [("worker/postgres/migrations.py", LOCK_OF_MIGRATIONS)]
 
 
+def test_the_readers_statements_are_files_and_used() -> None:
+    """It has a store of its own, and the same order."""
+    folder = ROOT / "schemas" / "reader" / "sql"
+    assert [(name(path), text) for path in files("schemas") for text in texts(path) if STATEMENT.match(text)] == []
+    used = {text for path in files("schemas") for text in _used(tree(path))}
+    assert {path.stem for path in folder.glob("*.sql")} == used
+    first = {path.name: path.read_text(encoding="utf-8").splitlines()[0] for path in folder.glob("*.sql")}
+    assert {file: line for file, line in first.items() if not re.match(r"-- returns \S", line)} == {}
+
+
 def test_every_statement_lies_in_the_folder_of_a_room() -> None:
     """Where `statement` finds it, and whoever looks for it: rooms without a folder of code have one of SQL too."""
     rooms = {path.stem for path in (ROOT / "worker").iterdir()} - {"sql"}
@@ -79,7 +89,9 @@ def test_the_migrations_are_one_chain() -> None:
 
 
 def test_statements_are_packed() -> None:
-    assert '"sql/**/*.sql"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    packed = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert '"sql/**/*.sql"' in packed
+    assert '"reader/sql/*.sql"' in packed
 
 
 def _used(module: ast.Module) -> set[str]:
