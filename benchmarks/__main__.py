@@ -9,7 +9,9 @@ import logging
 import os
 import platform
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,10 @@ from rich.table import Table
 
 from benchmarks.background import background
 from benchmarks.bursts import bursts
+from benchmarks.counting import tally
 from benchmarks.drain import preloaded
 from benchmarks.latency import latency, latency_beside_rollout
+from benchmarks.lists import lists
 from benchmarks.peers.limit import limit
 from benchmarks.report import report
 from benchmarks.size import size
@@ -28,7 +32,7 @@ from worker.local.guarded import guarded
 from worker.local.kafka import KAFKA_VERSION
 from worker.local.services import embedded
 
-NAMES = ("drain", "latency", "size", "memory", "bursts", "background", "report")
+NAMES = ("drain", "latency", "size", "memory", "bursts", "background", "imports", "tally", "report")
 RESULTS = Path(__file__).parent / "results"
 PEER_SHARE = 50
 """The peer drains so many times fewer commands: it is that much slower."""
@@ -54,6 +58,10 @@ async def main(names: list[str], commands: int, rounds: int, seconds: int, memor
                 results["size"] = await size(world, commands, rounds, _say)
             if "background" in names:
                 results["background"] = await background(world, _say)
+            if "imports" in names:
+                results["imports"] = await lists(world, _say)
+            if "tally" in names:
+                results["tally"] = await tally(world, commands, rounds, _say)
             if "bursts" in names:
                 results["bursts"] = await bursts(world, _say)
             if "report" in names:
@@ -103,29 +111,32 @@ def _print(results: dict[str, Any]) -> None:
     table = Table(title=f"{results['machine']}", title_justify="left")
     for column in ("what", "figure", "ratio"):
         table.add_column(column, justify="left" if column == "what" else "right")
-    if "drain" in results:
-        _add_drain(table, results["drain"])
-    if "latency" in results:
-        for name, label in (("latency", ""), ("latency_beside_rollout", " beside a rollout")):
-            figures = results[name]
-            percentiles = f"{figures['p50_ms']} / {figures['p99_ms']} ms"
-            table.add_row(f"latency at 200 commands/s{label}, p50 / p99", percentiles, "")
-    if "size" in results:
-        small, large = results["size"]["small"], results["size"]["large"]
-        table.add_row("100 k memberships in the table", f"{small:,}/s", "1")
-        table.add_row("10 M memberships in the table", f"{large:,}/s", f"{large / small:.2f}")
-    if "background" in results:
-        _add_background(table, results["background"])
-    for name, figures in results.get("bursts", {}).items():
-        table.add_row(f"{name}: memory, peak", f"{figures['peak_mib']} MiB in {figures['seconds']} s", "")
-    if "report" in results:
-        _add_report(table, results["report"])
-    if "memory" in results:
-        figures = results["memory"]
-        table.add_row(f"memory over {figures['commands']:,} commands, peak", f"{figures['peak_mib']} MiB", "")
-        ratio = figures["last_tenth_mib"] / figures["first_tenth_mib"]
-        table.add_row("last tenth to first tenth", f"{figures['last_tenth_mib']} MiB", f"{ratio:.2f}")
+    for name, add in ADDED.items():
+        if name in results:
+            add(table, results[name])
     console.print(table)
+
+
+def _add_latency(table: Table, figures: dict[str, Any], beside: str = "") -> None:
+    percentiles = f"{figures['p50_ms']} / {figures['p99_ms']} ms"
+    table.add_row(f"latency at 200 commands/s{beside}, p50 / p99", percentiles, "")
+
+
+def _add_size(table: Table, figures: dict[str, Any]) -> None:
+    small, large = figures["small"], figures["large"]
+    table.add_row("100 k memberships in the table", f"{small:,}/s", "1")
+    table.add_row("10 M memberships in the table", f"{large:,}/s", f"{large / small:.2f}")
+
+
+def _add_bursts(table: Table, bursts: dict[str, Any]) -> None:
+    for name, figures in bursts.items():
+        table.add_row(f"{name}: memory, peak", f"{figures['peak_mib']} MiB in {figures['seconds']} s", "")
+
+
+def _add_memory(table: Table, figures: dict[str, Any]) -> None:
+    table.add_row(f"memory over {figures['commands']:,} commands, peak", f"{figures['peak_mib']} MiB", "")
+    ratio = figures["last_tenth_mib"] / figures["first_tenth_mib"]
+    table.add_row("last tenth to first tenth", f"{figures['last_tenth_mib']} MiB", f"{ratio:.2f}")
 
 
 def _add_drain(table: Table, drain: dict[str, list[dict[str, Any]]]) -> None:
@@ -167,6 +178,42 @@ def _add_background(table: Table, background: dict[str, Any]) -> None:
     due = background["due"]["due"]
     table.add_row("expiry's lateness at 1,000/s, p50 / p99", f"{due['p50_ms']} / {due['p99_ms']} ms", "")
     table.add_row("the usual loop", f"{loop:,}/s", "")
+
+
+def _add_lists(table: Table, lists: dict[str, Any]) -> None:
+    """The ratio is to a rollout with its events."""
+    rollout = lists["rollout, with_events"]["per_second"]
+    for name, figures in lists.items():
+        table.add_row(f"{name}: ids/s", f"{figures['per_second']:,}", f"{figures['per_second'] / rollout:.2f}")
+        for part in ("worker_mib", "command_line_mib"):
+            if part in figures:
+                table.add_row(f"{name}: {part}, quarter / peak", "{quarter} / {peak}".format(**figures[part]), "")
+
+
+def _add_tally(table: Table, tally: dict[str, Any]) -> None:
+    table.add_row("tally of a backlog: rows/s", f"{tally['backlog']['per_second']:,}", "")
+    steady = tally["steady"]
+    table.add_row(f"tally at {steady['per_second']:,} rows/s: share of a core", f"{steady['core_share']:.1%}", "")
+    first = tally["first_count"]
+    table.add_row(f"first count of {first['memberships']:,} memberships", f"{first['seconds']} s", "")
+    rates = {name: _median(sorted(runs)) for name, runs in tally["drain"].items()}
+    for name, rate in rates.items():
+        table.add_row(f"drain {name} the tally: commands/s", f"{rate:,}", f"{rate / rates['without']:.2f}")
+
+
+ADDED: dict[str, Callable[[Table, Any], None]] = {
+    "drain": _add_drain,
+    "latency": _add_latency,
+    "latency_beside_rollout": partial(_add_latency, beside=" beside a rollout"),
+    "size": _add_size,
+    "background": _add_background,
+    "imports": _add_lists,
+    "tally": _add_tally,
+    "bursts": _add_bursts,
+    "report": _add_report,
+    "memory": _add_memory,
+}
+"""What each benchmark adds to the table."""
 
 
 def _median(values: list[int]) -> int:

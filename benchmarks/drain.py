@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.usage import cpu, rss_mib
@@ -15,10 +16,15 @@ from worker.settings import Settings
 SAMPLE_SECONDS = 1.0
 
 
-async def drain(world: World, settings: Settings, commands: int, *, verify: bool) -> dict[str, Any]:
+WORKER = ("-m", "worker", "run")
+
+
+async def drain(
+    world: World, settings: Settings, commands: int, *, verify: bool, arguments: Sequence[str] = WORKER
+) -> dict[str, Any]:
     """Drain what was preloaded into the settings' topic; commands/s, CPU µs a command, memory samples."""
     reader = await world.process("reader", ["-m", "benchmarks.reader", str(commands)], settings)
-    process = await world.process("worker", ["-m", "worker", "run"], settings)
+    process = await world.process("worker", list(arguments), settings)
     try:
         await ready(settings, process)
         began, before = time.time(), cpu(world.services, process.pid)
@@ -44,11 +50,13 @@ async def drain(world: World, settings: Settings, commands: int, *, verify: bool
     return result
 
 
-async def preloaded(world: World, commands: int, seed: int, **others: Any) -> dict[str, Any]:
+async def preloaded(
+    world: World, commands: int, seed: int, arguments: Sequence[str] = WORKER, **others: Any
+) -> dict[str, Any]:
     """A deployment of its own, preloaded, warmed by nothing, drained once."""
     async with world.deployment(**others) as settings:
         await preload(settings, commands, seed)
-        return await drain(world, settings, commands, verify=True)
+        return await drain(world, settings, commands, verify=True, arguments=arguments)
 
 
 async def _watch(process: Process, reader: Process) -> list[float]:

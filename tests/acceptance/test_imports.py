@@ -59,3 +59,14 @@ async def test_what_can_not_be_imported_is_said(shell: Shell, name: str, tmp_pat
     missing = await shell.run("import", name, str(tmp_path / "none.csv"), "--id", f"{name}-2")
     assert (missing.code, "none.csv: No such file" in missing.err) == (1, True), missing
     assert (await shell.run("import", name, "--mode", "remove", "--ttl", "P1D", stdin="x")).code == 1
+
+
+async def test_an_id_is_of_one_import(shell: Shell, name: str) -> None:
+    """Another import under a taken id must not put its users on the first one's list."""
+    assert "segment_not_found" in await shell.bad("import", name, "--id", name, stdin="x")
+    await _segment(shell, name, 1)
+    assert "choose another --id" in await shell.bad("import", name, "--id", name, stdin="x")
+    taken = f"{name}-taken"
+    assert (await shell.run("import", name, "--id", taken, stdin=f"{name}-0")).code == 0
+    assert "id_reused" in await shell.bad("import", name, "--id", taken, "--mode", "remove", stdin=f"{name}-0")
+    assert "id_reused" in await shell.bad("import", name, "--id", taken, "--mode", "remove", stdin=f"{name}-0")

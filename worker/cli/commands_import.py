@@ -58,6 +58,7 @@ def import_(
         rejects=rejects,
         waits=wait,
         as_json=as_json,
+        has_chosen_id=import_id is not None,
     )
     if not run(import_list.load_list(wanted)):
         raise typer.Exit(EXIT_FAILED)

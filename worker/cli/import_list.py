@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -19,12 +20,14 @@ from rich.text import Text
 from schemas.encode import encode_data
 from schemas.topics import Topic
 from schemas.values import IMPORT_USERS_MAX
+from worker.cli.ahead import ahead
 from worker.cli.console import complain, err, out, plain, show, write
+from worker.cli.decided import APPLIED, Decided
 from worker.cli.import_file import Row, rows
 from worker.cli.render import line, local_time
-from worker.cli.sender import Sender, make
+from worker.cli.sender import Prepared, Sender, make
 from worker.cli.tail import Tail, is_caused, tail
-from worker.errors import ConfigurationError
+from worker.errors import ConfigurationError, Unavailable
 from worker.postgres.session import Database, Record, Session
 from worker.settings import Settings, load
 
@@ -55,6 +58,7 @@ class Wanted:
     rejects: str | None
     waits: bool
     as_json: bool
+    has_chosen_id: bool
 
     @property
     def opening(self) -> dict[str, Any]:
@@ -92,8 +96,12 @@ async def load_list(wanted: Wanted) -> bool:
     async with tail(settings, (Topic.IMPORT_EVENTS, Topic.REJECTIONS)) as reading, Sender(settings) as sender:
         session = Database(settings).session("import")
         try:
-            if not await _begin(settings, session, sender, reading, wanted):
+            if not await _begin(settings, sender, reading, wanted):
                 return False
+            if not wanted.has_chosen_id:
+                err.print(
+                    Text(f"import {plain(wanted.id)} has begun; interrupted, it goes on with --id {wanted.id}", "dim")
+                )
             with _rejects(wanted) as rejects:
                 sent = await _send(settings, sender, wanted, rejects)
                 _summary(wanted, rejects, sent)
@@ -131,25 +139,42 @@ async def listing(*, as_json: bool) -> None:
     show(table)
 
 
-async def _begin(settings: Settings, session: Session, sender: Sender, reading: Tail, wanted: Wanted) -> bool:
-    """Open the import; True as soon as it is there, by this run or an earlier one."""
+async def _begin(settings: Settings, sender: Sender, reading: Tail, wanted: Wanted) -> bool:
+    """Open the import; True as soon as it is there, by this run or an earlier one that wanted the same."""
     command = make({"type": "import.begin", "data": wanted.opening, "id": f"{wanted.id}:begin"}, SOURCE)
-    await sender.send(command)
-    await sender.flush()
-    while True:
-        for event in await reading.poll():
-            if is_caused(event, command.id, SOURCE) and event["type"].endswith("command.rejected.v1"):
-                err.print(line(event))
-                return False
-        if await session.fetch("imports_list", wanted.id):
+    async with Decided(settings) as decided:
+        before = await _decided(decided, command)
+        if before:
+            complain(f"rejected before: {before}; an import {plain(wanted.id)} is not begun again, choose another --id")
+            return False
+        if before == APPLIED:
             return True
+        await sender.send(command)
+        await sender.flush()
+        while True:
+            for event in await reading.poll():
+                if is_caused(event, command.id, SOURCE) and event["type"].endswith("command.rejected.v1"):
+                    err.print(line(event))
+                    return False
+            if await _decided(decided, command) == APPLIED:
+                return True
+
+
+async def _decided(decided: Decided, command: Prepared) -> str | None:
+    """What became of the command; None: nothing yet."""
+    found = (await decided.before([command])).get(command)
+    if decided.problem is not None:
+        raise Unavailable(decided.problem)
+    return found
 
 
 async def _send(settings: Settings, sender: Sender, wanted: Wanted, rejects: Rejects) -> int:
     """Send the user ids piece by piece; returns how many."""
     sent = 0
     with _open(wanted.file) as (file, size), _bar("reading", size) as (bar, task):
-        for number, piece in enumerate(_pieces(file, wanted, rejects, settings.record_bytes_max), 1):
+        number = 0
+        async for piece in ahead(_pieces(file, wanted, rejects, settings.record_bytes_max)):
+            number += 1
             data = {"import": wanted.id, "user_ids": piece}
             command = {"type": "import.users", "data": data, "id": f"{wanted.id}:{number}"}
             await sender.send(make(command, SOURCE, settings.record_bytes_max))
@@ -238,7 +263,8 @@ def _rejects(wanted: Wanted) -> Iterator[Rejects]:
 @contextlib.contextmanager
 def _open(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
     if name == "-":
-        yield sys.stdin.buffer, None
+        # not Python's own, which a thread that reads must not hold when the interpreter ends
+        yield io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False)), None
         return
     try:
         with Path(name).open("rb") as file:

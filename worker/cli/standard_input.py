@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import contextlib
 import os
 import stat
 import sys
-import threading
 from collections.abc import AsyncIterator
+from functools import partial
+
+from worker.cli.ahead import ahead
 
 READ_BYTES = 64 * 1024
-BLOCKS_AHEAD_MAX = 4
 LINE_BYTES_MAX = 4 * 1024 * 1024
 MARK_BYTES_MAX = 4
 """So much of the beginning tells how the rest is encoded."""
@@ -52,29 +52,12 @@ def _utf_16(begin: bytes) -> str | None:
 async def lines() -> AsyncIterator[list[bytes]]:
     """The lines of each block, as soon as they are there; one that is too long is cut."""
     rest, utf_8 = b"", Utf8()
-    async for block in _blocks():
+    async for block in ahead(iter(partial(os.read, sys.stdin.fileno(), READ_BYTES), b"")):
         *whole, rest = (rest + utf_8(block)).split(b"\n")
         rest = rest[: LINE_BYTES_MAX + 1]
         yield whole
     *whole, rest = (rest + utf_8(b"", is_last=True)).split(b"\n")
     yield [*whole, rest] if rest else whole
-
-
-async def _blocks() -> AsyncIterator[bytes]:
-    """By a thread that nobody waits for: a read that blocks can't be cancelled, and a file can't be polled."""
-    loop, blocks = asyncio.get_running_loop(), asyncio.Queue[bytes](BLOCKS_AHEAD_MAX)
-
-    def pump() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended before the input
-            while True:
-                block = os.read(sys.stdin.fileno(), READ_BYTES)
-                asyncio.run_coroutine_threadsafe(blocks.put(block), loop).result()
-                if not block:
-                    return
-
-    threading.Thread(target=pump, daemon=True).start()
-    while block := await blocks.get():
-        yield block
 
 
 def bytes_of_file() -> int | None:

@@ -5,12 +5,13 @@ with i as materialized (
 ), staged as materialized (
     select x.user_id, u.user_key
     from i
-    cross join lateral (
-        select user_id from import_users
-        where import_key = i.import_key and user_id > i.next_user_id
-        order by user_id
+    -- a range of the index, of which no estimate makes the whole list be sorted for each chunk
+    join lateral (
+        select import_key, user_id from import_users
+        where (import_key, user_id) > (i.import_key, i.next_user_id)
+        order by import_key, user_id
         limit $2
-    ) x
+    ) x on x.import_key = i.import_key
     left join users u on u.user_id = x.user_id
 ), crowded as materialized (
     select s.user_key, s.user_id

@@ -5,7 +5,12 @@ with ended as materialized (
 ), gone as (
     delete from import_users u using ended e
     where u.import_key = e.import_key and u.user_id = any(array(
-        select user_id from import_users x where x.import_key = e.import_key order by user_id limit $1
+        select x.user_id
+        from (
+            select import_key, user_id from import_users
+            where (import_key, user_id) > (e.import_key, '') order by import_key, user_id limit $1
+        ) x
+        where x.import_key = e.import_key
     ))
     returning 1
 ), cleared as (
