@@ -100,7 +100,7 @@ async def test_what_is_of_all_is_waited_for(settings: Settings, topics: list[str
 
 MANY_USERS = "insert into users (user_id, registered_at) select n::text, now() from generate_series(1, 5000) n"
 BROKEN = {
-    "a table is missing": ("alter table memberships rename to gone", "alter table gone rename to memberships"),
+    "a table is missing": ("alter table inbox rename to gone", "alter table gone rename to inbox"),
     "a sequence begins anew": (
         "select setval(pg_get_serial_sequence('users', 'user_key'), 1, false)",
         "select setval(pg_get_serial_sequence('users', 'user_key'), 10000)",
@@ -151,6 +151,17 @@ async def test_a_trigger_that_also_minds_our_own_names(settings: Settings, topic
         async with working(settings):
             kinds = [(await outside.outcome(command)).type for command in sent]
     assert kinds == ["membership.changed", "membership.changed", "command.rejected", "membership.changed"]
+
+
+async def test_names_of_the_form_that_the_database_wants(settings: Settings, topics: list[str]) -> None:
+    """It minds our own names, and a command is alone: names like those that it took speak for it."""
+    async with _administering(settings) as server, line(settings) as outside, working(settings):
+        await outside.ask("user.register", {"user_id": "1001"})
+        await server.execute("alter table users add constraint form check (user_id ~ '^[0-9]{4}$')")
+        rejected = await outside.ask("user.register", {"user_id": "x"})
+        assert (rejected.type, rejected.data["code"]) == ("command.rejected", "failed")
+        assert (await outside.ask("user.register", {"user_id": "1002"})).type == "membership.changed"
+    assert len(await rows(settings, "select from users")) == 2
 
 
 async def _unready(settings: Settings, words: str) -> None:
