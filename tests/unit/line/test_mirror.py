@@ -26,8 +26,11 @@ PLACE = TopicPartition("t", 0)
 class Database:
     """Answers once, and then not any more."""
 
-    def __init__(self, *rows: dict[str, Any]) -> None:
-        self._rows = list(rows)
+    def __init__(self, *rows: dict[str, Any], oldest: datetime | None = None) -> None:
+        self._rows, self._oldest = list(rows), oldest
+
+    async def fetch(self, _: str, __: int) -> list[dict[str, Any]]:
+        return [] if self._oldest is None else [{"time": self._oldest}]
 
     async def row(self, name: str, *arguments: Any) -> dict[str, Any]:
         if name == "clock":
@@ -55,7 +58,7 @@ async def test_a_backlog_grows_older_while_the_database_is_away(monkeypatch: pyt
     ticks = Mock(return_value=100.0)
     monkeypatch.setattr("worker.line.mirror.time.monotonic", ticks)
     clock = Mock(return_value=BEGIN + timedelta(seconds=2))
-    measured = _mirror(Database({"unpublished": 3, "published_sequence": 1, "oldest_time": BEGIN}), clock)
+    measured = _mirror(Database({"unpublished": 3, "published_sequence": 1}, oldest=BEGIN), clock)
     assert await measured._measure_backlog()
     assert measured._unpublished_seconds() == 2
     ticks.return_value += 600
@@ -65,9 +68,7 @@ async def test_a_backlog_grows_older_while_the_database_is_away(monkeypatch: pyt
 
 
 async def test_nothing_waits_where_nothing_waited() -> None:
-    measured = _mirror(
-        Database({"unpublished": 0, "published_sequence": 1, "oldest_time": None}), Mock(return_value=BEGIN)
-    )
+    measured = _mirror(Database({"unpublished": 0, "published_sequence": 1}), Mock(return_value=BEGIN))
     await measured._measure_backlog()
     await measured._measure_backlog()
     assert measured._unpublished_seconds() == 0
