@@ -81,7 +81,7 @@ class Reader:
             return self._generations[item]
         if name == "percent" and item is not None:
             return Decimal(str(item))
-        if name in ("expires_at", "began_at") and item is not None:
+        if name in ("expires_at", "began_at", "effective_at") and item is not None:
             return datetime.fromisoformat(item)
         return self._data(item)
 

@@ -50,6 +50,8 @@ def cleared(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def key_of(command: dict[str, Any]) -> str:
+    if command.get("place"):
+        return str(command["place"].key.decode())
     data = command["data"]
     key: str = data.get("import") or data.get("segment") or data["user_id"]
     return key

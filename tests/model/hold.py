@@ -83,3 +83,10 @@ async def hold_lists(connection: asyncpg.Connection[asyncpg.Record], world: Worl
     staged = await connection.fetch("select import, user_id from import_users join imports using (import_key)")
     open_ones = {(one.name, user) for one in model.lists.imports.values() if one.state == "open" for user in one.users}
     assert {(row["import"], row["user_id"]) for row in staged} == open_ones
+
+
+async def hold_schedule(connection: asyncpg.Connection[asyncpg.Record], model: Model) -> None:
+    """What waits is what the model has waiting."""
+    rows = await connection.fetch("select command_id, effective_at from schedule order by 1")
+    waiting = sorted((one["id"], one["at"]) for one in model.waiting.commands)
+    assert [(row["command_id"], row["effective_at"]) for row in rows] == waiting

@@ -13,6 +13,7 @@ from tests.model.happened import Event, changed, cleared, key_of, name_of, rejec
 from tests.model.lists import Lists
 from tests.model.names import Names
 from tests.model.rows import Member, Rollout, Segment
+from tests.model.waiting import Waiting
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Model:
 
     def __post_init__(self) -> None:
         self.lists = Lists(self)
+        self.waiting = Waiting(self)
 
     def apply(self, command: dict[str, Any], now: datetime) -> list[Event]:
         """`command`: source, id, type, data, time (None: its delivery); in `data.add` pairs of segment and expiry."""
@@ -48,6 +50,14 @@ class Model:
         )
         if late and not command.get("timed", True):
             return [rejected(command["id"], key_of(command), "invalid", late)]
+        if command["type"] == "schedule.cancel":
+            return [self.waiting.cancel(command, now)]
+        if command.get("at") and command["at"] > now:
+            return [self.waiting.keep(command)]
+        return self.decide(command, now)
+
+    def decide(self, command: dict[str, Any], now: datetime) -> list[Event]:
+        """… of a command whose name was taken before."""
         if command["type"].startswith("import."):
             return self.lists.apply(command, now)
         method = getattr(self, "_" + command["type"].replace(".", "_"))

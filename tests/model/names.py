@@ -29,6 +29,12 @@ class Names:
         self._told[name, said] = now
         return "reused"
 
+    def remember(self, command: dict[str, Any], since: datetime) -> None:
+        """Its name is taken from then on, which may be yet to come."""
+        name = command["source"], command["id"]
+        if name in self._taken:
+            self._taken[name] = (since, self._taken[name][1])
+
     def forget(self, before: datetime) -> None:
         """What was decided before then is not remembered."""
         self._taken = {name: one for name, one in self._taken.items() if one[0] >= before}
@@ -38,4 +44,4 @@ class Names:
 def _said(command: dict[str, Any]) -> str:
     """The command's type and data as text; a default that is written out says the same."""
     data = {name: value for name, value in sorted(command["data"].items()) if value not in ("release", "skip")}
-    return repr((command["type"], data))
+    return repr((command["type"], data, command.get("at")))

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from schemas.commands import CommandType
+from schemas.producer import Place
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 USERS = ["u1", "42", "ü"]
@@ -50,6 +51,10 @@ class Sent:
     type: CommandType
     data: dict[str, Any]
     timed: bool = True
+    at: datetime | None = None
+    """When it is to take effect."""
+    place: Place | None = None
+    """Where the command was sent that it cancels."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,14 @@ class Work:
     """
 
     turns: int
+    ends: list[int | None]
+
+
+@dataclass(frozen=True)
+class Decide:
+    """What is due is decided, so many at once, in as many processes as `ends` has, each with its sudden end."""
+
+    rows: int
     ends: list[int | None]
 
 

@@ -13,15 +13,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, note
 
 from tests.model.compare import by_key, ordered
+from tests.model.deciding import decide
 from tests.model.follow import follow
 from tests.model.happened import Event
-from tests.model.hold import hold_answers, hold_counts, hold_lists, hold_tables
+from tests.model.hold import hold_answers, hold_counts, hold_lists, hold_schedule, hold_tables
 from tests.model.list_strategies import ENDINGS, list_stories
 from tests.model.naive import Model
+from tests.model.schedule_strategies import FIXED, later_stories
 from tests.model.strategies import (
     AFTER_DELETION,
     END,
     LIMIT,
+    Decide,
     Deliver,
     Expire,
     Garbage,
@@ -44,7 +47,7 @@ PHASES = [hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.ge
 """What meets at the same time does not always meet alike, so that shrinking leads nowhere."""
 EMPTY = """
 truncate users, segments, memberships, journal, inbox, positions, deletions, rollouts, expiry_held,
-    segment_counts, segment_days, imports, import_users
+    segment_counts, segment_days, imports, import_users, schedule
 restart identity cascade;
 update journal_head set sequence = 0, time = 'epoch';
 update tally set sequence = null, time = null
@@ -84,6 +87,20 @@ def test_lists_do_what_the_model_does(settings: Settings, limit: int) -> None:
         hold()
 
 
+def test_what_takes_effect_later_does_what_the_model_does(settings: Settings) -> None:
+    """Scheduled, cancelled, overdue and ordinary commands in any order; several processes decide, and end suddenly."""
+    with asyncio.Runner() as runner:
+
+        @hypothesis.settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+        @given(later_stories)
+        def hold(story: list[Any]) -> None:
+            runner.run(_tell(settings, story))
+
+        for story in FIXED:
+            hold = example([beginning, *story, *END])(hold)
+        hold()
+
+
 async def _tell(worker_settings: Settings, story: list[Any]) -> None:
     connection = await asyncpg.connect(worker_settings.database_url.get_secret_value())
     try:
@@ -105,6 +122,7 @@ async def _tell(worker_settings: Settings, story: list[Any]) -> None:
             await hold_tables(connection, world, model, everything)
             await hold_answers(world, model)
             await hold_lists(connection, world, model)
+            await hold_schedule(connection, model)
             await hold_counts(connection, world, model)
     finally:
         await connection.close()
@@ -128,7 +146,7 @@ async def _step(
             return await world.events(), model.expire(world.now)
         case RollOut(turns):
             return await _roll_out(connection, world, model, turns)
-        case Work():
+        case Work() | Decide():
             return await _work(connection, world, model, step)
         case Deliver(records, together):
             return await _deliver(world, model, records, together=together)
@@ -185,9 +203,12 @@ async def _roll_out(
 
 
 async def _work(
-    connection: asyncpg.Connection[asyncpg.Record], world: World, model: Model, step: Work
+    connection: asyncpg.Connection[asyncpg.Record], world: World, model: Model, step: Work | Decide
 ) -> tuple[list[Event], list[Event]]:
-    """The imports in their order: however many processes there were, each list's users were decided once."""
+    """However many processes there were, what is due was decided once, and so were each list's users."""
+    if isinstance(step, Decide):
+        await decide(world, step)
+        return await world.events(), model.waiting.decide(world.now)
     went_on = await world.work(connection, step)
     rows = await connection.fetch("select user_id, user_key from users")
     keys = {row["user_id"]: row["user_key"] for row in rows}

@@ -109,8 +109,11 @@ class World:
                 data["add"] = [_item(segment, until) for segment, until in data["add"]]
             if "expires_at" in data:
                 data["expires_at"] = data["expires_at"].isoformat()
-            made = new_command(record.type, data, source=SOURCE, id=record.id, time=SENT_AT)
-            topic, key, value, headers = COMMANDS[record.type].topic, made.key, made.value, made.headers
+            made = new_command(
+                record.type, data, source=SOURCE, id=record.id, time=SENT_AT, effectiveat=record.at, place=record.place
+            )
+            topic = record.place.topic if record.place else COMMANDS[record.type].topic
+            key, value, headers = made.key, made.value, made.headers
             if not record.timed:
                 value = orjson.dumps({name: item for name, item in orjson.loads(value).items() if name != "time"})
         place = (topic_name(self.settings.topic_prefix, topic), crc32(key) % PARTITIONS)
