@@ -42,6 +42,8 @@ async def test_the_story_is_told(folder: Path) -> None:
         "malformed",
         "forgotten",
         "ada is in no",
+        "segmentation segments --sort members",
+        "the last 30 days",
         "report published: file:",
     ):
         assert part in said

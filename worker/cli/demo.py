@@ -23,7 +23,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from schemas.topics import Topic, topic_name
-from worker.cli import demo_print
+from worker.cli import demo_print, segments
 from worker.cli.console import complain, out, show
 from worker.cli.demo_scenes import REPEATED_ID, SOURCE, Scene, scenes
 from worker.cli.query import ask
@@ -36,12 +36,15 @@ from worker.local.guarded import Command, Process, guarded
 from worker.local.server import HOST, free_port
 from worker.local.services import embedded
 from worker.postgres import migrations
+from worker.postgres.session import Database
 from worker.settings import ENV_PREFIX, Settings, load
 
 REPORT_FOLDER = "demo-report"
 """Below the current folder; the one thing that stays."""
 USERS = ("grace", "ada")
+COUNTED_SEGMENT, SEGMENTS_SHOWN = "discount-30", 10
 OUTCOME_SECONDS_MAX = 30.0
+COUNTED_POLL_SECONDS = 0.05
 READY_SECONDS_MAX = 60.0
 
 
@@ -88,6 +91,8 @@ class Telling:
                     return False
             if not await self._await(reading, set(), {"segment_deleted"}):
                 return False
+        if not await _counted(self._settings):
+            return False
         out.print("\n[bold cyan]In the end[/]")
         for user_id in USERS:
             event = await ask(self._settings, user_id, OUTCOME_SECONDS_MAX)
@@ -147,6 +152,29 @@ def _typed(scene: Scene, at: str | None) -> list[str]:
     typed = ["segmentation", "send", str(scene.type), json.dumps(scene.data)]
     typed += ["--id", scene.id] if scene.id else []
     return typed + (["--at", at] if at else [])
+
+
+async def _counted(settings: Settings) -> bool:
+    """How many are in each segment, as soon as all that was told is counted."""
+    session = Database(settings).session("demo")
+    try:
+        async with asyncio.timeout(OUTCOME_SECONDS_MAX):
+            state = await session.row("tally_behind")
+            while state["behind"] or not state["is_begun"]:
+                await asyncio.sleep(COUNTED_POLL_SECONDS)
+                state = await session.row("tally_behind")
+    except TimeoutError:
+        complain(f"{state['behind']} changes were not counted within {OUTCOME_SECONDS_MAX:.0f} s")
+        return False
+    finally:
+        await session.close()
+    demo_print.caption("How many are in each segment, and who came and went; commands pay nothing for the counts")
+    demo_print.command(["segmentation", "segments", "--sort", "members"])
+    wanted = segments.Wanted(None, None, None, is_deleted_too=False, sort="members", limit=SEGMENTS_SHOWN)
+    await segments.segments(wanted, as_json=False, settings=settings)
+    demo_print.command(["segmentation", "segment", COUNTED_SEGMENT])
+    await segments.segment(COUNTED_SEGMENT, as_json=False, settings=settings)
+    return True
 
 
 def _folder() -> Path:

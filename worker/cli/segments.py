@@ -45,9 +45,9 @@ class Wanted:
     limit: int
 
 
-async def segments(wanted: Wanted, *, as_json: bool) -> None:
-    """Print the segments as a table, or as a JSON object a line."""
-    session = Database(load()).session("segments")
+async def segments(wanted: Wanted, *, as_json: bool, settings: Settings | None = None) -> None:
+    """Print the segments as a table, or as a JSON object a line; the environment's if no deployment is given."""
+    session = Database(settings or load()).session("segments")
     try:
         rows = await session.fetch(
             "segments_list",
@@ -73,9 +73,9 @@ async def segments(wanted: Wanted, *, as_json: bool) -> None:
         out.print(Text(f"there are more: segmentation segments --limit {wanted.limit * 10}", "dim"))
 
 
-async def segment(name: str, *, as_json: bool) -> None:
-    """Print all about one segment; raises ConfigurationError where it has never been there."""
-    settings = load()
+async def segment(name: str, *, as_json: bool, settings: Settings | None = None) -> None:
+    """Print all about one segment, as above; raises ConfigurationError where it has never been there."""
+    settings = settings or load()
     async with past.patient(settings, "segment") as session:
         facts = await _facts(session, name)
         days = await session.fetch("segment_days_list", facts["segment_key"], DAYS)
