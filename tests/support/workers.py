@@ -26,23 +26,27 @@ class Worker:
         self._guard, self._settings, self.name, self._log = guard, settings, name, log
         self.address = f"{HOST}:{free_port()}"
         self.process: Process | None = None
+        self.directory = Path.cwd()
+        """Where its code is."""
+
+    @staticmethod
+    def environment(settings: Settings) -> dict[str, str]:
+        """What says which deployment it is of."""
+        names = settings.model_fields_set - {"database_url", "http_address"}
+        variables = {ENV_PREFIX + name.upper(): str(getattr(settings, name)) for name in names}
+        return variables | {f"{ENV_PREFIX}DATABASE_URL": settings.database_url.get_secret_value()}
 
     async def start(self, **environment: str) -> None:
         """Start it; returns at once."""
-        url = self._settings.database_url.get_secret_value()
-        variables = {
-            ENV_PREFIX + name.upper(): str(getattr(self._settings, name))
-            for name in self._settings.model_fields_set - {"database_url", "http_address"}
-        }
         self.process = await self._guard.start(
             Command(
                 name=self.name,
                 arguments=[sys.executable, "-m", "worker", "run"],
                 log=self._log,
-                directory=Path.cwd(),
+                directory=self.directory,
                 end_signal=signal.SIGKILL,
-                environment=variables
-                | {f"{ENV_PREFIX}DATABASE_URL": url, f"{ENV_PREFIX}HTTP_ADDRESS": self.address}
+                environment=self.environment(self._settings)
+                | {f"{ENV_PREFIX}HTTP_ADDRESS": self.address}
                 | environment,
             )
         )
