@@ -27,12 +27,13 @@ from benchmarks.lists import lists
 from benchmarks.peers.limit import limit
 from benchmarks.report import report
 from benchmarks.size import size
+from benchmarks.state import state
 from benchmarks.world import World, preload
 from worker.local.guarded import guarded
 from worker.local.kafka import KAFKA_VERSION
 from worker.local.services import embedded
 
-NAMES = ("drain", "latency", "size", "memory", "bursts", "background", "imports", "tally", "report")
+NAMES = ("drain", "latency", "size", "memory", "bursts", "background", "imports", "tally", "report", "state")
 RESULTS = Path(__file__).parent / "results"
 PEER_SHARE = 50
 """The peer drains so many times fewer commands: it is that much slower."""
@@ -66,6 +67,8 @@ async def main(names: list[str], commands: int, rounds: int, seconds: int, memor
                 results["bursts"] = await bursts(world, _say)
             if "report" in names:
                 results["report"] = await report(world, rounds, _say)
+            if "state" in names:
+                results["state"] = await state(world, commands, rounds, _say)
             if "memory" in names:
                 _say(f"memory over {memory_commands:,} commands")
                 results["memory"] = _memory(await preloaded(world, memory_commands, 99))
@@ -149,6 +152,18 @@ def _add_drain(table: Table, drain: dict[str, list[dict[str, Any]]]) -> None:
     table.add_row("CPU µs a command: worker, PostgreSQL, Kafka", " / ".join(str(value) for value in cpu.values()), "")
 
 
+def _add_state(table: Table, state: dict[str, Any]) -> None:
+    """The ratio is to the drain without the topic."""
+    rates = {how: _median(sorted(run["commands_per_second"] for run in runs)) for how, runs in state["drain"].items()}
+    for how, rate in rates.items():
+        table.add_row(f"drain, state {how}: commands/s", f"{rate:,}", f"{rate / rates['off']:.2f}")
+        cpu = state["drain"][how][0]["cpu_us_per_command"]
+        text = " / ".join(str(value) for value in cpu.values())
+        table.add_row("CPU µs a command: worker, PostgreSQL, Kafka", text, "")
+    figures = state["snapshot"]
+    table.add_row("snapshot: users/s", f"{figures['users_per_second']:,}", "")
+
+
 def _add_report(table: Table, report: dict[str, list[dict[str, Any]]]) -> None:
     """The ratio is to psql's copy."""
     rates = {name: _median(sorted(run["per_second"] for run in runs)) for name, runs in report.items()}
@@ -211,6 +226,7 @@ ADDED: dict[str, Callable[[Table, Any], None]] = {
     "tally": _add_tally,
     "bursts": _add_bursts,
     "report": _add_report,
+    "state": _add_state,
     "memory": _add_memory,
 }
 """What each benchmark adds to the table."""

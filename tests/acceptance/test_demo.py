@@ -45,6 +45,8 @@ async def test_the_story_is_told(folder: Path) -> None:
         "segmentation segments --sort members",
         "the last 30 days",
         "report published: file:",
+        "ada  no value: the user was forgotten",
+        'grace  {"user_id":"grace","sequence":',
     ):
         assert part in said
     (link,) = [text.split()[-1] for text in said.splitlines() if text.startswith("  to read  ")]

@@ -29,6 +29,7 @@ from worker.cli.demo_scenes import REPEATED_ID, SOURCE, Scene, scenes
 from worker.cli.query import ask
 from worker.cli.render import short_type, snapshot
 from worker.cli.sender import Sender, make
+from worker.cli.states import states_of
 from worker.cli.tail import Tail, tail
 from worker.errors import ConfigurationError
 from worker.kafka import topics
@@ -59,6 +60,7 @@ async def demo(*, keep: bool) -> bool:
             http_address=f"{HOST}:{free_port()}",
             topic_partitions=3,
             report_storage=f"directory:{_folder()}",
+            state_topic="on",
         )
         _say("creating the schema and the topics")
         await asyncio.gather(migrations.upgrade(settings), topics.ensure(settings))
@@ -99,6 +101,9 @@ class Telling:
             if event is None:
                 return False
             show(Padding(snapshot(event), (0, 0, 0, 2)))
+        demo_print.caption("The same, as whoever comes later finds it in the compacted topic `memberships`")
+        for user_id, state in await states_of(self._settings, USERS):
+            demo_print.state(user_id, state)
         return self._causes[REPEATED_ID] == 1
 
     async def _play(self, scene: Scene, reading: Tail, sender: Sender) -> bool:
@@ -197,6 +202,7 @@ async def _suggest(settings: Settings, *, keep: bool) -> None:
         f"export {ENV_PREFIX}KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers}",
         f"export {ENV_PREFIX}DATABASE_URL={settings.database_url.get_secret_value()}",
         f"export {ENV_PREFIX}REPORT_STORAGE={shlex.quote(settings.report_storage)}",
+        f"export {ENV_PREFIX}STATE_TOPIC={settings.state_topic}",
         "",
         "segmentation watch --from-beginning",
         """segmentation send membership.change '{"user_id": "grace", "add": ["beta"], "ttl": "PT1H"}' --wait""",
@@ -238,6 +244,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         f"{ENV_PREFIX}DATABASE_URL": settings.database_url.get_secret_value(),
         f"{ENV_PREFIX}HTTP_ADDRESS": settings.http_address,
         f"{ENV_PREFIX}REPORT_STORAGE": settings.report_storage,
+        f"{ENV_PREFIX}STATE_TOPIC": settings.state_topic,
         f"{ENV_PREFIX}LOG_FORMAT": "json",
         f"{ENV_PREFIX}ENV_FILE": "",
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import textwrap
+from typing import Any
 
+import orjson
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -64,6 +66,12 @@ def event(told: Event) -> None:
         return
     for number, text in enumerate(line(told).split("\n")):
         wrapped(text, "    " if number else "  → ")
+
+
+def state(user_id: str, found: dict[str, Any] | None) -> None:
+    """A record of the topic of states."""
+    text = "no value: the user was forgotten" if found is None else orjson.dumps(found).decode()
+    wrapped(Text(text), f"  {user_id}  ")
 
 
 def caption(text: str) -> None:

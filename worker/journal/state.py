@@ -22,6 +22,8 @@ from worker.settings import Settings
 
 MEMBERSHIP_BYTES = 400
 """What a membership takes in a record, if its segment has a name of full length, bytes."""
+PLACE, KEY = itemgetter(0), 3
+"""Of the columns of states_read.sql: whose membership it is, and of which segment."""
 
 
 class StateRecord(NamedTuple):
@@ -70,11 +72,11 @@ class States:
         if not users:
             return []
         rows = await self._session.fetch("states_read", users, bytes_max // MEMBERSHIP_BYTES)
-        await self._names.learn(row["segment_key"] for row in rows if row["segment_key"] is not None)
+        await self._names.learn({row[KEY] for row in rows} - {None})
         sequence, timestamp_ms = rows[0]["sequence"], int(now.timestamp() * 1000)
         headers = state_headers(self._source, now, sequence)
         records = []
-        for n, held in groupby(rows, itemgetter(0)):
+        for n, held in groupby(rows, PLACE):
             user = users[n - 1]
             value = self._value(user, sequence, list(held))
             event_id = f"{self._journal_id}-{sequence}-{user}".encode()

@@ -157,9 +157,7 @@ async def test_changes_find_their_rows_by_key(filled: asyncpg.Connection, count:
     assert "users_user_id" in {node.get("Index Name") for node in nodes}
 
 
-@pytest.mark.parametrize(
-    "name", ["memberships_of_users", "users_forget", "deletion_chunk", "expiry_chunk", "states_read", "why"]
-)
+@pytest.mark.parametrize("name", ["memberships_of_users", "users_forget", "deletion_chunk", "expiry_chunk", "why"])
 async def test_the_rules_functions_become_part_of_the_statement(filled: asyncpg.Connection, name: str) -> None:
     """Called row by row they would be planned row by row."""
     found = await filled.fetchval(f"explain (format json, verbose) {statement(name)}", *SMALL[name])
