@@ -57,18 +57,16 @@ async def main(names: list[str], commands: int, rounds: int, seconds: int, memor
                 results["latency_beside_rollout"] = await latency_beside_rollout(world, seconds)
             if "size" in names:
                 results["size"] = await size(world, commands, rounds, _say)
-            if "background" in names:
-                results["background"] = await background(world, _say)
-            if "imports" in names:
-                results["imports"] = await lists(world, _say)
-            if "tally" in names:
-                results["tally"] = await tally(world, commands, rounds, _say)
-            if "bursts" in names:
-                results["bursts"] = await bursts(world, _say)
-            if "report" in names:
-                results["report"] = await report(world, rounds, _say)
-            if "state" in names:
-                results["state"] = await state(world, commands, rounds, _say)
+            others = {
+                "background": partial(background, world, _say),
+                "imports": partial(lists, world, _say),
+                "tally": partial(tally, world, commands, rounds, _say),
+                "bursts": partial(bursts, world, _say),
+                "report": partial(report, world, rounds, _say),
+                "state": partial(state, world, commands, rounds, _say),
+            }
+            for name in [name for name in others if name in names]:
+                results[name] = await others[name]()
             if "memory" in names:
                 _say(f"memory over {memory_commands:,} commands")
                 results["memory"] = _memory(await preloaded(world, memory_commands, 99))
