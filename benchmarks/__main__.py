@@ -24,6 +24,7 @@ from benchmarks.counting import tally
 from benchmarks.drain import preloaded
 from benchmarks.latency import latency, latency_beside_rollout
 from benchmarks.lists import lists
+from benchmarks.memberships import memberships
 from benchmarks.peers.limit import limit
 from benchmarks.report import report
 from benchmarks.size import size
@@ -33,7 +34,19 @@ from worker.local.guarded import guarded
 from worker.local.kafka import KAFKA_VERSION
 from worker.local.services import embedded
 
-NAMES = ("drain", "latency", "size", "memory", "bursts", "background", "imports", "tally", "report", "state")
+NAMES = (
+    "drain",
+    "latency",
+    "size",
+    "memory",
+    "bursts",
+    "background",
+    "imports",
+    "tally",
+    "report",
+    "state",
+    "memberships",
+)
 RESULTS = Path(__file__).parent / "results"
 PEER_SHARE = 50
 """The peer drains so many times fewer commands: it is that much slower."""
@@ -64,6 +77,7 @@ async def main(names: list[str], commands: int, rounds: int, seconds: int, memor
                 "bursts": partial(bursts, world, _say),
                 "report": partial(report, world, rounds, _say),
                 "state": partial(state, world, commands, rounds, _say),
+                "memberships": partial(memberships, world, rounds, _say),
             }
             for name in [name for name in others if name in names]:
                 results[name] = await others[name]()
@@ -177,6 +191,15 @@ def _add_report(table: Table, report: dict[str, list[dict[str, Any]]]) -> None:
     )
 
 
+def _add_memberships(table: Table, found: dict[str, list[dict[str, Any]]]) -> None:
+    """The ratio is to a dict that holds all of it."""
+    for name in found["store"][0]:
+        store = sorted(run[name] for run in found["store"])[len(found["store"]) // 2]
+        limits = sorted(run[name] for run in found["dict"] if name in run)
+        ratio = f"{store / limits[len(limits) // 2]:.2f}" if limits else ""
+        table.add_row(f"memberships of a million users: {name.replace('_', ' ')}", f"{store:,}", ratio)
+
+
 def _add_background(table: Table, background: dict[str, Any]) -> None:
     """The ratio is to one statement that writes the same rows."""
     loop = background["loop"]["loop"]["per_second"]
@@ -225,6 +248,7 @@ ADDED: dict[str, Callable[[Table, Any], None]] = {
     "bursts": _add_bursts,
     "report": _add_report,
     "state": _add_state,
+    "memberships": _add_memberships,
     "memory": _add_memory,
 }
 """What each benchmark adds to the table."""

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from schemas.reader.packed import Item, pack, unpack
 from schemas.reader.said import Changed, Forgotten, State
 
-Row = tuple[int, bytes | None]
-"""A sequence and what the user is in as of it; None for a user who was forgotten."""
+BY_EVENT = -1
+
+
+class Row(NamedTuple):
+    """What a user is in as of a sequence; None for one who was forgotten. `partition` is that of the state, if it was
+    told by a state.
+    """
+
+    sequence: int
+    packed: bytes | None
+    partition: int
+
+    def is_newer_than(self, other: Row) -> bool:
+        """Within a partition of states the later one is: where the deployment was set back, its numbers were, too."""
+        return self.sequence >= other.sequence or (self.partition == other.partition != BY_EVENT)
 
 
 class Fold:
@@ -18,46 +32,45 @@ class Fold:
     user nothing is kept, not even when that was.
     """
 
-    def __init__(self, stored: Callable[[str], tuple[int, bytes] | None]) -> None:
+    def __init__(self, stored: Callable[[str], tuple[int, bytes, int] | None]) -> None:
         self.rows: dict[str, Row] = {}
         self._stored = stored
         self._read: dict[str, Row | None] = {}
 
-    def state(self, said: State) -> None:
+    def state(self, said: State, partition: int) -> None:
         """The store's statement compares it with what the store has, which nobody needs to read for this."""
-        row = self.rows.get(said.user_id)
-        if row is None or row[0] <= said.sequence:
-            self.rows[said.user_id] = (said.sequence, said.packed)
+        row, before = Row(said.sequence, said.packed, partition), self.rows.get(said.user_id)
+        if before is None or row.is_newer_than(before):
+            self.rows[said.user_id] = row
 
-    def forgotten(self, said: Forgotten) -> None:
-        """A tombstone, or the event of it."""
+    def forgotten(self, said: Forgotten, partition: int) -> None:
+        """A tombstone, or the event of it, which has the partition BY_EVENT."""
         known = self._known(said.user_id)
-        known_through = known[0] if known else 0
-        sequence = known_through if said.sequence is None else said.sequence
-        if sequence >= known_through:
-            self.rows[said.user_id] = (sequence, None)
+        row = Row((known.sequence if known else 0) if said.sequence is None else said.sequence, None, partition)
+        if known is None or row.is_newer_than(known):
+            self.rows[said.user_id] = row
 
     def changed(self, said: Changed) -> None:
         """An event."""
-        known = self._known(said.user_id)
-        sequence, packed = known or (0, None)
-        if said.sequence <= sequence:
+        known = self._known(said.user_id) or Row(0, None, BY_EVENT)
+        if said.sequence <= known.sequence:
             return
-        items = {item.segment: item for item in unpack(packed or b"")}
+        items = {item.segment: item for item in unpack(known.packed or b"")}
         for item in said.entered:
             items[item.segment] = item
         for item in said.renewed:
             items[item.segment] = _renewed(items.get(item.segment), item)
         for segment in said.exited:
             items.pop(segment, None)
-        self.rows[said.user_id] = (said.sequence, pack(items.values()))
+        self.rows[said.user_id] = Row(said.sequence, pack(items.values()), BY_EVENT)
 
     def _known(self, user_id: str) -> Row | None:
         """The newest of what this transaction and the store have."""
         if user_id not in self._read:
-            self._read[user_id] = self._stored(user_id)
-        stored, row = self._read[user_id], self.rows.get(user_id)
-        return stored if row is None or (stored is not None and stored[0] > row[0]) else row
+            stored = self._stored(user_id)
+            self._read[user_id] = None if stored is None else Row(*stored)
+        stored_row, row = self._read[user_id], self.rows.get(user_id)
+        return row if stored_row is None or (row is not None and row.is_newer_than(stored_row)) else stored_row
 
 
 def _renewed(before: Item | None, item: Item) -> Item:

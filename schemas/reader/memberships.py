@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from schemas.reader.errors import ReaderError, StoreError, UnreadableRecordError
-from schemas.reader.fold import Fold
+from schemas.reader.fold import BY_EVENT, Fold
 from schemas.reader.packed import FOREVER, active_in, instant, is_active_in, unpack
 from schemas.reader.reading import NOWHERE, Reading, require_fresh, require_topics, seeks
 from schemas.reader.records import End, Partition, Taken, taken
-from schemas.reader.said import Changed, Forgotten, Said, State, Unconcerned, said
+from schemas.reader.said import EVENTS_TOPIC, Changed, Forgotten, Said, State, Unconcerned, said
 from schemas.reader.store import Store
 from schemas.reader.waiting import Asking, Ends, Passage
 
@@ -127,8 +127,9 @@ class Memberships:
     ) -> dict[P, int]:
         """Say where the partitions begin and how to ask where they end; returns where to seek to in each.
 
-        It may be called again, after a failure of the client. Raises TopicChangedError and OutdatedError where the
-        store must be read anew.
+        `ends` must ask as a client does that reads uncommitted records, or `reached` may return too early. It may be
+        called again, after a failure of the client. Raises TopicChangedError and OutdatedError where the store must be
+        read anew.
         """
         self._require_open()
         asking = Asking(ends)
@@ -262,11 +263,11 @@ class Memberships:
                 reading.passed(record, told.sequence)
                 match told:
                     case State():
-                        fold.state(told)
+                        fold.state(told, record.partition[1])
                     case Changed():
                         fold.changed(told)
                     case Forgotten():
-                        fold.forgotten(told)
+                        fold.forgotten(told, _teller(record))
 
     def _said(self, record: Taken) -> Said:
         try:
@@ -290,3 +291,7 @@ class Memberships:
         self._store.write(fold, places, now)
         self._first_offsets.update(first_offsets)
         self._passage.move((at, place.next_offset) for at, place in places.items())
+
+
+def _teller(record: Taken) -> int:
+    return BY_EVENT if record.partition[0].endswith(EVENTS_TOPIC) else record.partition[1]

@@ -101,14 +101,16 @@ class Reading:
         return False
 
     def passed(self, record: Taken, sequence: int | None) -> None:
-        """The record may be applied; raises TopicChangedError where the partition's sequence goes back."""
+        """The record may be applied; raises TopicChangedError where the numbers of events go back.
+
+        Those of states may, after `segmentation reset relay`: all states were written again then.
+        """
         before = self.place(record.partition)
-        if sequence is not None and sequence < before.sequence:
+        if record.partition[0].endswith(EVENTS_TOPIC) and sequence is not None and sequence < before.sequence:
             raise TopicChangedError(
                 f"{record.partition[0]}, partition {record.partition[1]}, offset {record.offset} has the sequence "
-                f"{sequence} after {before.sequence}: the deployment's database was set back, or another one writes "
-                f"here. Delete the topic, let `segmentation topics` and `segmentation snapshot` make it anew, leave "
-                f"the events of before out, and {REBUILD}"
+                f"{sequence} after {before.sequence}: the deployment's database was set back, and events of before can "
+                f"no longer be told from those after it. Read the states alone, and {REBUILD}"
             )
         self.places[record.partition] = Place(record.offset + 1, record.offset, b"", sequence or before.sequence)
         self._last[record.partition] = record

@@ -54,14 +54,14 @@ class Store:
         }
         (self.read_at,) = write(statement("progress_read")).fetchone()
 
-    def user(self, user_id: str) -> tuple[int, bytes] | None:
-        """The sequence and packed memberships of a user; for any thread."""
+    def user(self, user_id: str) -> tuple[int, bytes, int] | None:
+        """The sequence and packed memberships of a user, and who told them; for any thread."""
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self._connect()
         try:
-            row: tuple[int, bytes] | None = connection.execute(self._user_read, (user_id,)).fetchone()
+            row: tuple[int, bytes, int] | None = connection.execute(self._user_read, (user_id,)).fetchone()
         except UnicodeEncodeError:  # half of a surrogate pair, which no user's id holds
             row = None
         except sqlite3.Error:
@@ -73,9 +73,9 @@ class Store:
             self._close_idle()
         return row
 
-    def stored(self, user_id: str) -> tuple[int, bytes] | None:
+    def stored(self, user_id: str) -> tuple[int, bytes, int] | None:
         """As `user`, for the one who writes."""
-        row: tuple[int, bytes] | None = self._writer.execute(self._user_read, (user_id,)).fetchone()
+        row: tuple[int, bytes, int] | None = self._writer.execute(self._user_read, (user_id,)).fetchone()
         return row
 
     def write(self, fold: Fold, places: Mapping[Partition, Place], now: int) -> None:
@@ -83,8 +83,8 @@ class Store:
         with self._transaction() as connection:
             connection.executemany(statement("segment_write"), self.names.new_segments)
             connection.executemany(statement("origin_write"), self.names.new_origins)
-            kept = [(user, sequence, packed) for user, (sequence, packed) in fold.rows.items() if packed is not None]
-            gone = [(user, sequence) for user, (sequence, packed) in fold.rows.items() if packed is None]
+            kept = [(user, *row) for user, row in fold.rows.items() if row[1] is not None]
+            gone = [(user, row[0], row[2]) for user, row in fold.rows.items() if row[1] is None]
             connection.executemany(statement("user_write"), kept)
             connection.executemany(statement("user_delete"), gone)
             connection.executemany(

@@ -12,7 +12,8 @@ from schemas.reader.errors import ReaderError, StalledError
 from schemas.reader.records import Partition
 
 Ends = Callable[[], Awaitable[Mapping[Partition, int]]]
-"""Asks Kafka where the partitions end now."""
+"""Asks Kafka where the partitions end now, by a client that reads uncommitted records, too. A transaction that one
+partition shows may still be open in another one, and lies behind the end that a `read_committed` client is told of."""
 
 SHOWN_MAX = 3
 

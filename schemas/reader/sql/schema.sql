@@ -4,6 +4,7 @@ create table users (
     user_key integer primary key,
     user_id text not null unique,
     sequence integer not null,
+    partition integer not null,
     memberships blob not null
 );
 create table segments (segment_key integer primary key, segment_id text not null, segment text not null);

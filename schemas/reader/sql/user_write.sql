@@ -1,4 +1,5 @@
--- returns nothing; a state replaces one that is not newer
-insert into users (user_id, sequence, memberships) values (?, ?, ?)
-on conflict (user_id) do update set sequence = excluded.sequence, memberships = excluded.memberships
-where excluded.sequence >= users.sequence
+-- returns nothing; what comes later in a partition of states is newer, else what has the higher sequence
+insert into users (user_id, sequence, memberships, partition) values (?, ?, ?, ?)
+on conflict (user_id) do update
+set sequence = excluded.sequence, memberships = excluded.memberships, partition = excluded.partition
+where excluded.sequence >= users.sequence or excluded.partition = users.partition

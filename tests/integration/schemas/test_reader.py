@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import confluent_kafka
+import confluent_kafka.admin
 import pytest
+from confluent_kafka import IsolationLevel
 
-from schemas.reader import Memberships, TopicChangedError
+from schemas.reader import Memberships, StalledError, TopicChangedError
 from schemas.reader.records import Partition
+from schemas.state import encode_state
 from schemas.topics import Topic, topic_name
 from tests.support.events import rows
 from tests.support.line import WAIT_SECONDS_MAX, Line, line, working
@@ -24,6 +26,7 @@ from worker.kafka import clients as kafka
 from worker.kafka import topics as kafka_topics
 from worker.settings import Settings
 
+ADMIN: Any = confluent_kafka.admin  # whose types say nothing of what it exports
 ROOT = Path(__file__).parents[3]
 USERS = [f"user-{number}" for number in range(40)]
 Reading = Callable[[Settings, Memberships], contextlib.AbstractAsyncContextManager[None]]
@@ -41,7 +44,7 @@ async def by_aiokafka(settings: Settings, memberships: Memberships) -> AsyncIter
     names = [topic_name(settings.topic_prefix, topic) for topic in (Topic.MEMBERSHIPS, Topic.MEMBERSHIP_EVENTS)]
     counts = await kafka_topics.partitions(settings)
     partitions = [kafka.TopicPartition(name, number) for name in names for number in range(counts[name])]
-    consumer = kafka.reader(settings)
+    consumer, asking = kafka.reader(settings), kafka.reader(settings, isolation_level="read_uncommitted")
 
     async def follow() -> None:
         while True:
@@ -50,15 +53,17 @@ async def by_aiokafka(settings: Settings, memberships: Memberships) -> AsyncIter
 
     try:
         await consumer.start()
+        await asking.start()
         consumer.assign(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
-        places = await memberships.begin(beginnings, lambda: consumer.end_offsets(partitions))
+        places = await memberships.begin(beginnings, lambda: asking.end_offsets(partitions))
         for partition, offset in places.items():
             consumer.seek(partition, offset)
         async with following(follow()):
             yield
     finally:
         await kafka.abandon(consumer.stop())
+        await kafka.abandon(asking.stop())
 
 
 @contextlib.asynccontextmanager
@@ -77,19 +82,21 @@ async def by_confluent_kafka(settings: Settings, memberships: Memberships) -> As
     )
     numbers = consumer.list_topics(name, timeout=WAIT_SECONDS_MAX).topics[name].partitions
     partitions = [confluent_kafka.TopicPartition(name, number) for number in numbers]
+    asking = ADMIN.AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
 
-    def offsets(which: int) -> dict[Partition, int]:
-        return {(name, one.partition): consumer.get_watermark_offsets(one)[which] for one in partitions}
+    async def offsets(spec: Any) -> dict[Partition, int]:
+        found = asking.list_offsets(dict.fromkeys(partitions, spec), isolation_level=IsolationLevel.READ_UNCOMMITTED)
+        return {(name, one.partition): (await asyncio.wrap_future(told)).offset for one, told in found.items()}
 
     async def ends() -> Mapping[Partition, int]:
-        return await asyncio.to_thread(offsets, 1)
+        return await offsets(ADMIN.OffsetSpec.latest())
 
     async def follow() -> None:
         while True:
             await memberships.take(await asyncio.to_thread(consumer.consume, 1_000, 0.1))
 
     try:
-        places = await memberships.begin(offsets(0), ends)
+        places = await memberships.begin(await offsets(ADMIN.OffsetSpec.earliest()), ends)
         consumer.assign([confluent_kafka.TopicPartition(*one, offset) for one, offset in places.items()])
         async with following(follow()):
             yield
@@ -197,6 +204,29 @@ async def _page(settings: Settings, folder: Path, *users: str) -> list[str]:
             process.kill()
     assert (process.returncode, errors.decode()) == (0, "")
     return out.decode().splitlines()
+
+
+async def test_reached_waits_for_a_transaction_that_is_being_committed(
+    settings: Settings, topics: list[str], tmp_path: Path
+) -> None:
+    """A partition may show it later than the one in which somebody has read of it."""
+    name = topic_name(settings.topic_prefix, Topic.MEMBERSHIPS)
+    producer = kafka.transactional_producer(settings, f"{settings.topic_prefix}.relay")
+    await producer.start()
+    try:
+        with Memberships.open(tmp_path) as memberships:
+            async with by_aiokafka(settings, memberships):
+                await producer.begin_transaction()
+                await producer.send_and_wait(name, encode_state("ada", 7, []), key=b"ada")
+                reached = asyncio.create_task(memberships.reached(7))
+                with pytest.raises(StalledError, match=r"still to come: .*memberships/[012]: 1"):
+                    await memberships.reached(7, timeout_seconds=0.5)
+                assert not reached.done()
+                await producer.commit_transaction()
+                await reached
+                assert memberships.sequence_of("ada") == 7
+    finally:
+        await kafka.abandon(producer.stop())
 
 
 async def test_a_topic_that_was_made_anew_is_noticed(settings: Settings, topics: list[str], tmp_path: Path) -> None:

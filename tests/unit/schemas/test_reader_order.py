@@ -137,6 +137,27 @@ async def test_what_is_older_than_the_state_is_dropped(tmp_path: Path) -> None:
         assert one.memberships.sequence_of("sam") is None
 
 
+@pytest.mark.parametrize("is_one_batch", [True, False])
+async def test_the_later_state_of_a_partition_is_the_present(tmp_path: Path, is_one_batch: bool) -> None:
+    """Also where the deployment was set back, and its numbers with it; between partitions the numbers decide."""
+    records = [
+        state(0, "sam", 9, "beta"),
+        state(1, "ada", 9, "beta"),
+        state(2, "sam", 5, "sale"),
+        tombstone(3, "ada", 5),
+        state(0, "sam", 4, "old", partition=1),
+        tombstone(1, "sam", 4, partition=1),
+    ]
+    with kept(tmp_path) as one:
+        await one.begin((STATES, 0), (STATES, 1))
+        for batch in [records] if is_one_batch else [[record] for record in records]:
+            one.memberships.apply(batch)
+        assert one.memberships.segments_of("sam") == {"sale"}
+        assert one.memberships.sequence_of("ada") is None
+        one.memberships.apply([state(2, "sam", 6, "new", partition=1)])
+        assert one.memberships.segments_of("sam") == {"new"}
+
+
 async def test_events_of_types_that_nobody_knows_yet_are_passed_over(tmp_path: Path) -> None:
     later = Record(EVENTS, 0, 0, b"sam", b'{"type": "segmentation.membership.merged.v1"}')
     with kept(tmp_path) as one:

@@ -147,12 +147,12 @@ class TestATopicThatWasMadeAnew:
             with pytest.raises(TopicChangedError, match=r"offset 0 was handed over although .* read up to 3"):
                 one.memberships.apply([state(0, "ada", 4)])
 
-    async def test_its_numbers_go_back(self, tmp_path: Path) -> None:
+    async def test_the_numbers_of_events_go_back(self, tmp_path: Path) -> None:
         with kept(tmp_path) as one:
-            await one.begin()
-            one.memberships.apply([state(0, "sam", 9, "beta")])
+            await one.begin((STATES, 0), (EVENTS, 0))
+            one.memberships.apply([changed(0, "sam", 9, entered=("beta",))])
             with pytest.raises(TopicChangedError, match="sequence 3 after 9: the deployment's database was set back"):
-                one.memberships.apply([state(1, "ada", 9, "new"), state(2, "sam", 3, "sale")])
+                one.memberships.apply([changed(1, "ada", 9, entered=("new",)), changed(2, "sam", 3, exited=("beta",))])
             assert one.memberships.segments_of("sam") == {"beta"}
             assert one.memberships.segments_of("ada") == {"new"}
 
