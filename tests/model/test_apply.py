@@ -77,7 +77,7 @@ def test_lists_do_what_the_model_does(settings: Settings, limit: int) -> None:
     worker_settings = settings.model_copy(update={"segments_of_user_max": limit})
     with asyncio.Runner() as runner:
 
-        @hypothesis.settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+        @hypothesis.settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
         @given(list_stories)
         def hold(story: list[Any]) -> None:
             runner.run(_tell(worker_settings, story))
