@@ -27,6 +27,7 @@ from benchmarks.lists import lists
 from benchmarks.memberships import memberships
 from benchmarks.peers.limit import limit
 from benchmarks.report import report
+from benchmarks.schedules import schedules
 from benchmarks.size import size
 from benchmarks.state import state
 from benchmarks.world import World, preload
@@ -42,12 +43,14 @@ NAMES = (
     "bursts",
     "background",
     "imports",
+    "schedules",
     "tally",
     "report",
     "state",
     "memberships",
 )
 RESULTS = Path(__file__).parent / "results"
+SCHEDULED_MAX = 100_000
 PEER_SHARE = 50
 """The peer drains so many times fewer commands: it is that much slower."""
 console = Console()
@@ -73,6 +76,7 @@ async def main(names: list[str], commands: int, rounds: int, seconds: int, memor
             others = {
                 "background": partial(background, world, _say),
                 "imports": partial(lists, world, _say),
+                "schedules": partial(schedules, world, min(commands, SCHEDULED_MAX), seconds, _say),
                 "tally": partial(tally, world, commands, rounds, _say),
                 "bursts": partial(bursts, world, _say),
                 "report": partial(report, world, rounds, _say),
@@ -226,6 +230,18 @@ def _add_lists(table: Table, lists: dict[str, Any]) -> None:
                 table.add_row(f"{name}: {part}, quarter / peak", "{quarter} / {peak}".format(**figures[part]), "")
 
 
+def _add_schedules(table: Table, figures: dict[str, Any]) -> None:
+    """The ratio is to a drain of as many ordinary commands."""
+    drained = figures["drain_per_second"]
+    table.add_row(f"drain of {figures['commands']:,} ordinary commands: commands/s", f"{drained:,}", "1")
+    for name in ("put_off", "decided", "published"):
+        rate = figures[f"{name}_per_second"]
+        table.add_row(
+            f"… due at one instant, {name.replace('_', ' ')}: commands/s", f"{rate:,}", f"{rate / drained:.2f}"
+        )
+    _add_latency(table, figures["latency_beside"], " beside them")
+
+
 def _add_tally(table: Table, tally: dict[str, Any]) -> None:
     table.add_row("tally of a backlog: rows/s", f"{tally['backlog']['per_second']:,}", "")
     steady = tally["steady"]
@@ -244,6 +260,7 @@ ADDED: dict[str, Callable[[Table, Any], None]] = {
     "size": _add_size,
     "background": _add_background,
     "imports": _add_lists,
+    "schedules": _add_schedules,
     "tally": _add_tally,
     "bursts": _add_bursts,
     "report": _add_report,

@@ -38,14 +38,14 @@ class Taken:
 async def latency(world: World, seconds: int) -> dict[str, Any]:
     """Percentiles, ms, of `seconds` after a warm-up."""
     async with world.deployment() as settings, worker(world, settings):
-        return _percentiles(await _measured(settings, seconds))
+        return percentiles(await measured(settings, seconds))
 
 
 async def latency_beside_rollout(world: World, seconds: int) -> dict[str, Any]:
     """The same of the commands that were sent while a rollout of 100 % went over a million users."""
     async with world.deployment() as settings, worker(world, settings):
         database = settings.database_url.get_secret_value().rpartition("/")[2]
-        measuring = asyncio.create_task(_measured(settings, seconds))
+        measuring = asyncio.create_task(measured(settings, seconds))
         await asyncio.sleep(1 + WARM_UP_SECONDS)
         began = time.perf_counter()
         await world.execute(BEGIN_ROLLOUT, database)
@@ -54,10 +54,11 @@ async def latency_beside_rollout(world: World, seconds: int) -> dict[str, Any]:
         ended = time.perf_counter()
         taken = await measuring
     beside = [one for one in taken if began < one.sent_at < ended]
-    return _percentiles(beside) | {"rollout_per_second": round(USERS / (ended - began))}
+    return percentiles(beside) | {"rollout_per_second": round(USERS / (ended - began))}
 
 
-def _percentiles(taken: list[Taken]) -> dict[str, Any]:
+def percentiles(taken: list[Taken]) -> dict[str, Any]:
+    """Of these ways, ms."""
     measured = sorted(one.seconds for one in taken)
     return {
         "commands": len(measured),
@@ -67,7 +68,8 @@ def _percentiles(taken: list[Taken]) -> dict[str, Any]:
     }
 
 
-async def _measured(settings: Settings, seconds: int) -> list[Taken]:
+async def measured(settings: Settings, seconds: int) -> list[Taken]:
+    """The ways of commands that are sent at a steady rate, but for those of the warm-up."""
     sent: dict[str, float] = {}
     count = (WARM_UP_SECONDS + seconds) * COMMANDS_PER_SECOND
     reading = asyncio.create_task(_read(settings, sent, count))
@@ -104,7 +106,7 @@ async def _read(settings: Settings, sent: dict[str, float], count: int) -> list[
         now = time.perf_counter()
         for records in polled.values():
             causes = [json.loads(record.value).get("causationid") for record in records]
-            times = [sent.pop(cause) for cause in causes if cause]
+            times = [sent.pop(cause) for cause in causes if cause in sent]
             taken += [Taken(at, now - at) for at in times]
     await consumer.stop()
     return taken

@@ -144,8 +144,11 @@ async def ready(settings: Settings, process: Process) -> None:
             await asyncio.sleep(0.02)
 
 
-async def preload(settings: Settings, count: int, seed: int) -> None:
-    """Commands in the topic, each of which adds a random user to a random segment; ids are random UUIDs."""
+async def preload(settings: Settings, count: int, seed: int, attributes: bytes = b"") -> None:
+    """Commands in the topic, each of which adds a random user to a random segment; ids are random UUIDs.
+
+    `attributes` are more of theirs, as JSON.
+    """
     chance = random.Random(seed)
     topic = topic_name(settings.topic_prefix, Topic.MEMBERSHIP_COMMANDS)
     headers = list(STRUCTURED_HEADERS)
@@ -155,7 +158,7 @@ async def preload(settings: Settings, count: int, seed: int) -> None:
         batches = [producer.create_batch() for _ in range(PARTITIONS)]
         sent: set[asyncio.Future[object]] = set()
         for _ in range(count):
-            user, value = command(chance)
+            user, value = command(chance, attributes)
             partition = crc32(user) % PARTITIONS
             arguments = {"timestamp": None, "key": user, "value": value, "headers": headers}
             if batches[partition].append(**arguments) is None:
@@ -171,12 +174,12 @@ async def preload(settings: Settings, count: int, seed: int) -> None:
         await producer.stop()
 
 
-def command(chance: random.Random) -> tuple[bytes, bytes]:
+def command(chance: random.Random, attributes: bytes = b"") -> tuple[bytes, bytes]:
     """A user's id and the value of a command as a producer's CloudEvents library writes it."""
     user = b"user-%d" % chance.randrange(USERS)
     return user, (
         b'{"specversion":"1.0","id":"%b","source":"/shop/checkout","type":"segmentation.membership.change.v1",'
-        b'"time":"2026-06-01T12:00:00Z","datacontenttype":"application/json",'
+        b'"time":"2026-06-01T12:00:00Z","datacontenttype":"application/json",%b'
         b'"data":{"user_id":"%b","add":["segment-%d"]}}'
-        % (str(UUID(int=chance.getrandbits(128), version=4)).encode(), user, chance.randrange(SEGMENTS))
+        % (str(UUID(int=chance.getrandbits(128), version=4)).encode(), attributes, user, chance.randrange(SEGMENTS))
     )

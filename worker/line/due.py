@@ -81,7 +81,7 @@ class Due:
         if self._together is not None:  # what went through is left behind: more of them again
             self._together = rows * 2 if rows * 2 < rows_max else None
             self._trials = Trials(is_alone=False)
-        return decided or None
+        return decided
 
     def _halve(self, rows: int) -> None:
         self._together = max(1, rows // 2)
@@ -119,12 +119,15 @@ class Due:
 
     async def _transact(
         self, session: Session, rows: int, failure: Failure | None = None, only: int | None = None
-    ) -> int:
-        """Decide the first of what is due; with a failure reject it for that, if it still is the only one meant."""
+    ) -> int | None:
+        """Decide the first of what is due; with a failure reject it for that, if it still is the only one meant.
+
+        Returns how many were decided, 0 where another leader or a cancelling command came first; None: nothing is due.
+        """
         waiting = await session.fetch("schedule_next", self._clock(), rows)
         metrics.SCHEDULE_OVERDUE_SECONDS.set(waiting[0]["overdue_seconds"] if waiting else 0)
         if not waiting:
-            return 0
+            return None
         is_exclusive = any(_is_exclusive(row["command_type"]) for row in waiting)
         async with session.transaction():
             now = await locks.structure(session, self._clock, is_exclusive=is_exclusive)

@@ -18,7 +18,7 @@ from worker.errors import ConfigurationError, Hindered, Refused, Unavailable
 from worker.jobs.deletion import Deletion
 from worker.jobs.expiry import Expiry
 from worker.jobs.job import Job
-from worker.jobs.leader import UNPUBLISHED_ROWS_MAX, Leader
+from worker.jobs.leader import UNPUBLISHED_ROWS_MAX, UNPUBLISHED_ROWS_URGENT_MAX, Leader
 from worker.jobs.rollout import Rollout
 from worker.jobs.run import FAILURE_SECONDS, FAILURE_SECONDS_MAX, pause_seconds
 from worker.observability.progress import Progress
@@ -230,6 +230,30 @@ async def test_jobs_wait_while_the_relay_is_behind(bench: Bench) -> None:
         assert await bench.members(key) == set()
         await until(bench, ROLLED_OUT)
     assert len(await bench.members(key)) == 10
+
+
+class Urgent(Fake):
+    """As what was promised for an instant."""
+
+    name = "urgent"
+
+    journals = True
+    is_urgent = True
+
+
+async def test_an_urgent_job_does_not_wait_for_what_others_have_journaled(bench: Bench) -> None:
+    """Up to a limit of its own."""
+    await bench.sql.execute("update journal_head set sequence = $1", UNPUBLISHED_ROWS_MAX + 1)
+    urgent, other = Urgent(bench, 1), Fake(bench, 1)
+    async with leading(bench, urgent, other), asyncio.timeout(SECONDS_MAX):
+        while urgent.taken < 5:
+            await asyncio.sleep(0.02)
+    await bench.sql.execute("update journal_head set sequence = $1", UNPUBLISHED_ROWS_URGENT_MAX + 1)
+    urgent, other = Urgent(bench, 1), Fake(bench, 1)
+    async with leading(bench, urgent, other), asyncio.timeout(SECONDS_MAX):
+        while other.taken < 5:
+            await asyncio.sleep(0.02)
+    assert urgent.taken == 0
 
 
 async def test_hand_over_after_a_kill(settings: Settings, topics: list[str], tmp_path: Path) -> None:
