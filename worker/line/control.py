@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from schemas.commands import COMMANDS, CommandType
 from schemas.decode import Command, decode
-from schemas.producer import RECORD_BYTES_MAX, new_command
+from schemas.producer import RECORD_BYTES_MAX, Outgoing, Place, new_command
+from schemas.topics import Topic
 from worker.errors import Denied, Refused, WorkerError
 from worker.journal import rows as journal
 from worker.line import names
 from worker.line.batch import Batch, Received, ReceivedCommand, sort
 from worker.line.handlers import HANDLERS, Context
-from worker.line.rounds import decide
+from worker.line.rounds import LATER, decide
 from worker.line.trials import FAULTS
 from worker.observability.logs import logger
 from worker.postgres.clock import Clock, moment
@@ -31,6 +32,10 @@ from worker.postgres.session import Session
 log = logger(__name__)
 
 SOURCE = "/segmentation/control"
+Kinds = set[CommandType | Literal["later"]]
+"""Types of commands, and whether some take effect later."""
+AHEAD_DAYS = 2
+"""How long until a harmless command takes effect that is put off: longer than any two clocks differ."""
 PEERS_MAX = 3
 """So many other commands of the same batch are asked, too, where the database does not take the names of ours."""
 LIKENESSES_MAX = 10
@@ -62,7 +67,10 @@ class Control:
 
     async def goes_through(self, batch: Batch, whole: Batch) -> bool:
         """Whether the database takes commands like those of the batch; `whole` is the batch that it is a part of."""
-        types = {record.what.type for record in batch.records if isinstance(record.what, Command)}
+        suspects = [record.what for record in batch.records if isinstance(record.what, Command)]
+        types: Kinds = {suspect.type for suspect in suspects}
+        if any(suspect.effective_at for suspect in suspects):
+            types.add(LATER)
         name = f"control-{self._new_uuid().hex}"
         fault = await self._try(list(_harmless(types, Names(name, name))))
         if fault is None:
@@ -111,9 +119,10 @@ def like(name: str, chance: Random) -> str:
     return "".join(next((chance.choice(kind) for kind in KINDS if one in kind), one) for one in name)
 
 
-def _harmless(types: set[CommandType], about: Names) -> Iterator[ReceivedCommand[Any]]:
+def _harmless(types: Kinds, about: Names) -> Iterator[ReceivedCommand[Any]]:
     """One command after the other, about a segment and a user that nobody else knows."""
     user, segment = about
+    now = datetime.now(UTC)
     steps: list[tuple[CommandType, dict[str, Any]]] = [
         ("segment.create", {"segment": segment, "percent": 100}),
         ("segment.update", {"segment": segment, "percent": 50}),
@@ -125,14 +134,28 @@ def _harmless(types: set[CommandType], about: Names) -> Iterator[ReceivedCommand
     if "segment.delete" in types:
         steps = [("segment.create", {"segment": segment}), ("segment.delete", {"segment": segment})]
     if "report.request" in types:
-        today = datetime.now(UTC)
-        steps.append(("report.request", {"year": today.year, "month": today.month}))
+        steps.append(("report.request", {"year": now.year, "month": now.month}))
     for number, (command_type, data) in enumerate(steps):
-        made = new_command(command_type, data, source=SOURCE, id=f"control-{number}-{segment}"[:128])
-        topic = COMMANDS[command_type].topic
-        what = decode(made.value, made.headers, made.key, topic, 0, RECORD_BYTES_MAX)
-        assert isinstance(what, Command)
-        yield Received(topic.value, 0, number, made.key, made.value, len(made.value), what)
+        made = new_command(command_type, data, source=SOURCE, id=_id(number, segment))
+        yield _received(number, made, COMMANDS[command_type].topic, now)
+    if LATER in types or "schedule.cancel" in types:
+        number, place = len(steps), Place(Topic.MEMBERSHIP_COMMANDS, user.encode())
+        ahead, command_id = now + timedelta(days=AHEAD_DAYS), _id(number, segment)
+        made = new_command("user.forget", {"user_id": user}, source=SOURCE, id=command_id, effectiveat=ahead)
+        yield _received(number, made, place.topic, now)
+        target = {"command_id": command_id, "command_source": SOURCE}
+        made = new_command("schedule.cancel", target, source=SOURCE, id=_id(number + 1, segment), place=place)
+        yield _received(number + 1, made, place.topic, now)
+
+
+def _id(number: int, segment: str) -> str:
+    return f"control-{number}-{segment}"[:128]
+
+
+def _received(number: int, made: Outgoing, topic: Topic, now: datetime) -> ReceivedCommand[Any]:
+    what = decode(made.value, made.headers, made.key, topic, int(now.timestamp() * 1000), RECORD_BYTES_MAX)
+    assert isinstance(what, Command)
+    return Received(topic.value, 0, number, made.key, made.value, len(made.value), what)
 
 
 def _peers(batch: Batch, whole: Batch) -> Iterator[ReceivedCommand[Any]]:

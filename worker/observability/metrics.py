@@ -7,7 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram, Info
 BUILD = Info("segmentation_build", "The version of this worker, and Python's")
 COMMANDS = Counter(
     "segmentation_commands_total",
-    "Commands decided, by type and outcome: applied, unchanged, duplicate, or the code of the rejection",
+    "Commands decided, by type and outcome: applied, unchanged, duplicate, scheduled, or the code of the rejection",
     ["type", "outcome"],
 )
 BATCH_COMMANDS = Histogram(

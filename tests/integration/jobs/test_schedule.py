@@ -11,12 +11,17 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from schemas.producer import Place
+from schemas.topics import Topic
 from tests.integration.jobs.meeting import Meeting
 from tests.model.strategies import START, Sent
 from tests.model.world import World
 from worker.errors import WorkerError
 from worker.line import due as deciding
+from worker.line.batch import Batch
+from worker.line.control import Control
 from worker.line.due import Due
+from worker.line.handlers import begin
 from worker.settings import Settings
 
 USERS = [f"user-{number}" for number in range(20)]
@@ -144,3 +149,24 @@ async def test_names_are_remembered_from_their_instants_on(waiting: Meeting) -> 
     await waiting.send(Sent("far", "user.forget", {"user_id": "u"}, at=START + timedelta(days=400)))
     names = await waiting.sql.fetchval("select count(*) from inbox join schedule using (name) where command_id = 'far'")
     assert (names, await _left(waiting)) == (1, len(USERS) + 1)
+
+
+async def test_harmless_commands_are_put_off_too(waiting: Meeting) -> None:
+    """Where a command that takes effect later, or takes one back, is suspected: the table itself may be lost."""
+    later, cancelling = (
+        _change("user-1"),
+        Sent(
+            "c",
+            "schedule.cancel",
+            {"command_id": "1", "command_source": "/s"},
+            place=Place(Topic.SEGMENT_COMMANDS, b"s"),
+        ),
+    )
+    world = waiting.world
+    batches = [Batch((world.received(one)[1],), ()) for one in (later, cancelling)]
+    control = Control(
+        world.looking, lambda: world.now, lambda now: begin(world.looking, world.settings, now, uuid4), uuid4
+    )
+    assert [await control.goes_through(batch, batch) for batch in batches] == [True, True]
+    await waiting.sql.execute("alter table schedule rename to elsewhere")
+    assert [await control.goes_through(batch, batch) for batch in batches] == [False, False]
