@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -13,32 +12,18 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from tests.acceptance.shell import ROOT, SECONDS_MAX, Done, Shell, ending, interrupted, line_of
+from tests.support.readme import Block, blocks
 from worker.settings import ENV_PREFIX
 
 SESSION_SECONDS_MAX = 120.0
-FENCE = re.compile(r"^```(?P<language>\w+)(?P<marks>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 BEFORE = ("make demo", "make test", "make demo KEEP=1")
 """What this test is a part of, and the session that it starts itself."""
 STAYING = ("segmentation run", "segmentation watch")
 """Commands that go on until they are interrupted."""
-
-
-class Block(NamedTuple):
-    """A block of code; what needs Docker says so behind its language."""
-
-    language: str
-    needs_docker: bool
-    text: str
-
-
-def _blocks() -> list[Block]:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return [Block(one["language"], "docker" in one["marks"], one["text"]) for one in FENCE.finditer(text)]
 
 
 def _commands(block: Block) -> Iterator[str]:
@@ -116,7 +101,7 @@ async def _until(process: asyncio.subprocess.Process, wanted: str) -> str:
 
 
 async def test_every_command_works_as_written() -> None:
-    commands = [command for block in _blocks() if not block.needs_docker for command in _commands(block)]
+    commands = [command for block in blocks() if not block.needs_docker for command in _commands(block)]
     assert len(commands) > 15
     skipped = []
     async with _session() as shell:
@@ -135,13 +120,14 @@ async def test_every_command_works_as_written() -> None:
 
 
 def test_pythons_examples_work_as_written() -> None:
-    examples = [block.text for block in _blocks() if block.language == "python"]
+    examples = [block.text for block in blocks() if block.language == "python"]
     assert examples
     for example in examples:
         exec(compile(example, "README.md", "exec"), {})
 
 
 def test_what_needs_docker_is_marked() -> None:
-    marked = [block.text for block in _blocks() if block.needs_docker]
+    """It is run where there is Docker: see tests/docker."""
+    marked = [block.text for block in blocks() if block.needs_docker]
     assert any("localhost:9092" in text for text in marked)
-    assert all("localhost:" not in block.text for block in _blocks() if not block.needs_docker)
+    assert all("localhost:" not in block.text for block in blocks() if not block.needs_docker)

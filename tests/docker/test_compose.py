@@ -1,4 +1,5 @@
-"""`make up` with a real Docker engine, twice: one image, no volumes without a name, as many workers as before."""
+"""`make up` with a real Docker engine, twice: one image, no volumes without a name, as many workers as before; and
+README's lines for it."""
 
 from __future__ import annotations
 
@@ -6,13 +7,16 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.readme import blocks
 from worker.cli.settings_page import COMPOSE_VARIABLES
 from worker.local.server import free_port
+from worker.settings import ENV_PREFIX
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "segmentation-test"
@@ -86,6 +90,27 @@ def test_make_up_and_make_up_again() -> None:
     container = _workers()[0]
     user = '{"user_id": "ada"}'
     assert "registered" in _docker("exec", container, "segmentation", "send", "user.register", user, "--wait")
+    assert "ada is in no segment" in _from_outside("segmentation query ada")
+
+
+def _from_outside(command: str) -> str:
+    """What a command says in a terminal with README's lines for Docker, but for the ports, which are the test's own."""
+    lines = "".join(block.text for block in blocks() if block.needs_docker)
+    for name, default in (("POSTGRES_PORT", 5432), ("KAFKA_PORT", 9092)):
+        assert lines.count(f"localhost:{default}") == 1, lines
+        lines = lines.replace(f"localhost:{default}", f"localhost:{os.environ[name]}")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", lines + command],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)} | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS_MAX,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_example_of_a_file_env_has_composes_variables() -> None:
