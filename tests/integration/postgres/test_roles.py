@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,9 @@ async def test_the_whole_line_runs_with_exactly_these_rights(services: Provided,
             ("membership.query", {"user_id": "ada"}),
         ):
             assert (await outside.ask(command, data)).type != "command.rejected"  # type: ignore[arg-type]  # literals
+        soon = datetime.now(UTC) + timedelta(seconds=0.5)
+        later = await outside.send("segment.create", {"segment": "later"}, effectiveat=soon)
+        await outside.until(lambda said: any(one.cause == later and one.type == "segment.created" for one in said))
         await outside.send("report.request", {"year": month.year, "month": month.month})
         kinds = {"report.published", "segment.populated"}
         await outside.until(lambda said: kinds <= {one.type for one in said})
