@@ -41,8 +41,9 @@ description or the owner, and `[]` the tags.
 
 `source` and `id` name a command. What comes first under a name is decided, whether it is applied or refused; whatever
 says the same again under that name is passed over in silence. The same is the same type and data as they are meant: the
-bytes, the order of fields, `null` for what is absent and the other attributes, `time` too, make no difference. Another
-command under a name that is taken is rejected as `id_reused`. A record that is no command has no name, so the id of one
+bytes, the order of fields, `null` for what is absent and the other attributes, `time` too, make no difference; only
+`effectiveat` does. Another command under a name that is taken is rejected as `id_reused`. The name of a command that
+takes effect later is remembered from then on. A record that is no command has no name, so the id of one
 that was `malformed`, `unknown_type`, `invalid` or `too_large` may be used again for a command that was mended. Where
 only the record's timestamp made it `invalid` (an `expires_at` that has passed, in a command without `time`), its name
 is taken.
