@@ -10,7 +10,7 @@ from worker.observability import metrics
 from worker.postgres.clock import Clock
 from worker.postgres.session import Session
 
-ROWS_MIN, ROWS_MAX = 100, 2_000
+ROWS_MIN, ROWS_MAX = 500, 5_000
 COUNT_SECONDS = 15.0
 """How often those that wait are counted."""
 
