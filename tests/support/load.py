@@ -24,6 +24,8 @@ from tests.support.line import SOURCE, Line
 
 USERS, SEGMENTS, PERCENTS, ENDING = 60, 12, 4, 2
 ENDS_AFTER_SECONDS = 2
+PASSING_USERS_MAX = 500
+"""So many users that came and went stay known: each percent is rolled out over all that are, with an event for each."""
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 BURST = 50
@@ -72,12 +74,14 @@ class Load:
         yield from self._ending()
 
     def _ending(self) -> Iterator[Command]:
-        """A user that comes, enters for a short time, and is not heard of again."""
+        """A user that comes, enters for a short time, and is not heard of again, until it is forgotten much later."""
         self._passing += 1
         user, until = f"passing{self._passing}", datetime.now(UTC) + timedelta(seconds=ENDS_AFTER_SECONDS)
         yield self._command("user.register", {"user_id": user})
         segment = f"e{self._random.randrange(ENDING)}"
         yield self._command("membership.change", {"user_id": user, "add": [(segment, until)]})
+        if self._passing > PASSING_USERS_MAX:
+            yield self._command("user.forget", {"user_id": f"passing{self._passing - PASSING_USERS_MAX}"})
 
     def _any(self) -> Command:
         chance = self._random
