@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import make_settings
 from tests.support.audit import audit
+from tests.support.events import execute
 from tests.support.line import line
 from tests.support.load import Load
 from tests.support.workers import Worker, workers
@@ -24,10 +25,17 @@ BURSTS = 30
 
 @pytest.fixture
 async def deployment(own_services: Services) -> Settings:
-    """A deployment on services that may be killed; its clients give up early, so that there are many tries."""
+    """A deployment on services that may be killed; its clients give up early, so that there are many tries.
+
+    By the server's defaults PostgreSQL would lose the last ten seconds of what it acknowledged, and the journal end
+    before what Kafka holds.
+    """
     settings = make_settings(
         own_services.kafka_bootstrap_servers, own_services.database_url, kafka_seconds_max=5, statement_seconds_max=5
     )
+    for setting, value in (("synchronous_commit", "off"), ("wal_writer_delay", "10s")):
+        await execute(settings, f"alter system set {setting} to '{value}'")
+    await execute(settings, "select pg_reload_conf()")
     await migrations.upgrade(settings)
     await kafka_topics.ensure(settings)
     return settings
