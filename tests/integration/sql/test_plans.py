@@ -43,19 +43,25 @@ select 'i' || n, 1, 'replace', case n when 1 then 'leaving' else 'applying' end:
 from generate_series(1, 2) n;
 insert into import_users (import_key, user_id)
 select i, 'u' || n from generate_series(1, 2) i, generate_series(1, {USERS}) n;
+insert into schedule (effective_at, scheduled_at, time, name, record_offset, partition, record_bytes, rank,
+    command_type, command_id, command_source, topic, record_key, user_id, segments, data)
+select '2025-01-01Z', now(), now(), gen_random_uuid(), n, 0, 100, 1, 'user.forget', n::text, '/s', 't', 'k', 'u' || n,
+    '{{}}', '{{}}'
+from generate_series(1, {NAMES}) n;
 insert into positions (topic, partition, next_offset) select 't', n, 0 from generate_series(1, {PARTITIONS}) n;
 """
 UNATTENDED = """
 alter table memberships set (autovacuum_enabled = off);
 alter table users set (autovacuum_enabled = off);
 alter table import_users set (autovacuum_enabled = off);
+alter table schedule set (autovacuum_enabled = off);
 do $$ begin
     execute format(
         'alter table journal_%s set (autovacuum_enabled = off)', to_char(now() at time zone 'UTC', 'YYYYMM')
     );
 end $$
 """
-BIG = {"users", "memberships", "inbox", "journal", "positions", "import_users"}
+BIG = {"users", "memberships", "inbox", "journal", "positions", "import_users", "schedule"}
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +131,10 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "import_register": (2, 500, NOW),
     "import_leave_chunk": (1, 1_000, NOW),
     "imports_clear": (500,),
+    "schedule_next": (NOW, 500),
+    "schedule_take": (NOW, 500, 8_000_000),
+    "schedule_remove": ([*range(500)],),
+    "schedule_cancel": ([UUID(int=number) for number in range(100)], ["t"] * 100, [b"k"] * 100, NOW),
 }
 
 
@@ -139,7 +149,7 @@ async def test_a_batch_costs_by_its_own_size(filled: asyncpg.Connection, name: s
     [
         *("expiry_chunk", "rollout_chunk", "deletion_chunk", "memberships_change", "users_register", "users_forget"),
         *("import_chunk", "import_register", "import_leave_chunk", "imports_clear", "states_read"),
-        *("journal_read", "tally_chunk"),
+        *("journal_read", "tally_chunk", "schedule_next", "schedule_take", "schedule_cancel"),
     ],
 )
 async def test_it_does_before_statistics_are_taken(outgrown: asyncpg.Connection, name: str) -> None:

@@ -22,7 +22,7 @@ with given as materialized (
         user_id, import, segments::text[], data::json
     from given order by n
 ), remembered as (
-    update inbox i set seen_at = g.effective_at from given g where i.name = g.name
+    update inbox i set seen_at = g.effective_at from given g where i.name = g.name and i.name = any($4::uuid[])
 )
 select g.n, s.segment_key
 from given g join segments s on s.segment = (g.segments::text[])[1] and s.deleted_at is null
