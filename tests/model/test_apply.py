@@ -17,6 +17,7 @@ from tests.model.deciding import decide
 from tests.model.follow import follow
 from tests.model.happened import Event
 from tests.model.hold import hold_answers, hold_counts, hold_lists, hold_schedule, hold_tables
+from tests.model.hold_states import hold_states
 from tests.model.list_strategies import ENDINGS, list_stories
 from tests.model.naive import Model
 from tests.model.schedule_strategies import FIXED, later_stories
@@ -124,6 +125,7 @@ async def _tell(worker_settings: Settings, story: list[Any]) -> None:
             await hold_lists(connection, world, model)
             await hold_schedule(connection, model)
             await hold_counts(connection, world, model)
+            hold_states(world, model)
     finally:
         await connection.close()
 

@@ -62,6 +62,8 @@ class World:
     """The compacted topic of states, as it is now."""
     moments: list[dict[str, StateRecord]] = field(default_factory=list)
     """And as it was whenever something was published."""
+    published: list[Event] = field(default_factory=list)
+    """All events, the first with the sequence 1."""
 
     async def __aenter__(self) -> World:
         database = Database(self.settings)
@@ -259,7 +261,9 @@ class World:
             self.moments.append(dict(self.topic))
         encoded = await self.encoder.encode(rows)
         self.reader.learn(event.value for event in encoded)
-        return [self.reader.read(event.value, event.key) for event in encoded]
+        events = [self.reader.read(event.value, event.key) for event in encoded]
+        self.published += events
+        return events
 
 
 async def _reached(connection: asyncpg.Connection[asyncpg.Record]) -> list[tuple[str, Reached]]:
