@@ -112,6 +112,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "segments_last": (),
     "memberships_of_users": (users(100), NOW, 40_001),
     "states_read": (users(100), 20_000),
+    "snapshot_users": (0, 100),
     "why": ("u5", "s1"),
     "journal_reach": ("u5",),
     "users_admit": (users(100), ["s1"] * 100, list(range(100))),
@@ -148,7 +149,8 @@ async def test_a_batch_costs_by_its_own_size(filled: asyncpg.Connection, name: s
     "name",
     [
         *("expiry_chunk", "rollout_chunk", "deletion_chunk", "memberships_change", "users_register", "users_forget"),
-        *("import_chunk", "import_register", "import_leave_chunk", "imports_clear", "states_read"),
+        *("import_chunk", "import_register", "import_leave_chunk", "imports_clear"),
+        *("states_read", "snapshot_users"),
         *("journal_read", "tally_chunk", "schedule_next", "schedule_take", "schedule_cancel"),
     ],
 )
