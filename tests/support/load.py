@@ -24,7 +24,7 @@ from tests.support.line import SOURCE, Line
 
 USERS, SEGMENTS, PERCENTS, ENDING = 60, 12, 4, 2
 ENDS_AFTER_SECONDS = 2
-PASSING_USERS_MAX = 500
+PASSING_USERS_MAX = 100
 """So many users that came and went stay known: each percent is rolled out over all that are, with an event for each."""
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
