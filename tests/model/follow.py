@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from tests.model.compare import ordered
 from tests.model.happened import Event
 from tests.model.naive import Model
+from tests.model.names import Names
 from tests.model.rows import Member
 
 Timed = tuple[Event, datetime]
@@ -26,7 +27,7 @@ def follow(model: Model, events: Sequence[Timed], commands: Mapping[str, dict[st
     noted: dict[str, list[Event]] = {}
     for number, (event, time) in enumerate(events):
         if event["causation"] is None:
-            if _is_noted_by_command(event, events[number:], model, commands):
+            if _is_noted_by_command(number, events, model, commands):
                 noted.setdefault(event["key"], []).append(event)
             else:
                 _follow_job(event, model, time)
@@ -39,22 +40,38 @@ def follow(model: Model, events: Sequence[Timed], commands: Mapping[str, dict[st
 
 
 def _is_noted_by_command(
-    event: Event, events: Sequence[Timed], model: Model, commands: Mapping[str, dict[str, Any]]
+    number: int, events: Sequence[Timed], model: Model, commands: Mapping[str, dict[str, Any]]
 ) -> bool:
-    """Whether the key's next event is of a command that says this one, the first of the events, before its own."""
+    """Whether the key's next event after that number is of a command that says that one before its own."""
+    event, _ = events[number]
     if event["data"].get("reason") not in NOTED:
         return False
-    after = next(_of_key_at_once(event, events), None)
+    after = next(_of_key_at_once(number, events), None)
     if after is None or after[0]["causation"] not in commands:
         return False
-    expected = deepcopy(model).apply(commands[after[0]["causation"]], after[1])
+    expected = _trial(model).apply(commands[after[0]["causation"]], after[1])
     return len(expected) == 2 and ordered(expected[0]) == ordered(event)
 
 
-def _of_key_at_once(event: Event, events: Sequence[Timed]) -> Iterator[Timed]:
+def _trial(model: Model) -> Model:
+    """A model to be thrown away; the command that it is for has an event, so its name is free.
+
+    A deep copy of all that long stories leave behind would take most of the time.
+    """
+    trial = copy(model)
+    for name, part in vars(model).items():
+        is_deep = name in ("rollouts", "lists", "waiting")
+        setattr(trial, name, deepcopy(part, {id(model): trial}) if is_deep else copy(part))
+    trial.names = Names()
+    return trial
+
+
+def _of_key_at_once(number: int, events: Sequence[Timed]) -> Iterator[Timed]:
     """The key's other events that may be of the same transaction and the same kind of command."""
-    for other, time in events[1:]:
-        if time != events[0][1] or other["type"].startswith("segment."):
+    event, at = events[number]
+    for after in range(number + 1, len(events)):
+        other, time = events[after]
+        if time != at or other["type"].startswith("segment."):
             return
         if other["key"] == event["key"]:
             yield other, time
