@@ -119,7 +119,8 @@ async def test_every_command_works_as_written() -> None:
         pytest.skip(f"all others work; kcat is not installed, so not tried: {skipped}")
 
 
-def test_pythons_examples_work_as_written() -> None:
+def test_pythons_examples_work_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # what they keep is not the project's
     examples = [block.text for block in blocks() if block.language == "python"]
     assert examples
     for example in examples:
