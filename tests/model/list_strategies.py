@@ -29,6 +29,7 @@ from tests.model.strategies import (
 
 LISTED = [*USERS, "a", "z", "é"]
 """Users on lists: some whom nobody has registered, before, between and after the others."""
+REGISTER = {"unknown_users": "register"}
 listed = st.lists(st.sampled_from(LISTED), min_size=2, max_size=8)
 until = st.sampled_from([{}, {}, {"ttl": "PT20S"}, {"ttl": "PT90S"}]) | st.integers(1, 12).map(
     lambda tens: {"expires_at": START + timedelta(seconds=10 * tens)}
@@ -117,7 +118,7 @@ list_stories = st.builds(
 
 def told_of(name: str, ending: Sent, *after: Any) -> list[Any]:
     """A list of three is half applied when something comes that ends it, or takes a user off it."""
-    begin = {"import": name, "segment": "e", "mode": "add", "unknown_users": "register"}
+    begin = {"import": name, "segment": "e", "mode": "add"} | REGISTER
     sent: list[Sent | Garbage] = [
         Sent(f"{name} 1", "import.begin", begin),
         Sent(f"{name} 2", "import.users", {"import": name, "user_ids": ["u1", "z", "é"]}),
@@ -133,10 +134,24 @@ LEFT_OPEN: list[Any] = [
     Work(1, [None]),
     Pass(60),
 ]
+COME_BACK: list[Any] = [
+    Deliver([Sent("leave", "user.forget", {"user_id": "u1"})], together=True),
+    Deliver(
+        [
+            Sent("back 1", "import.begin", {"import": "back", "segment": "e", "mode": "remove"} | REGISTER),
+            Sent("back 2", "import.users", {"import": "back", "user_ids": ["u1"]}),
+            Sent("back 3", "import.commit", {"import": "back"}),
+        ],
+        together=True,
+    ),
+    Work(2, [None]),
+]
+"""A list may register a user without an event, as nothing has changed for the user: also one who was forgotten."""
 ENDINGS: list[list[Any]] = [
     told_of("deleted", Sent("end", "segment.delete", {"segment": "e"})),
     told_of("cancelled", Sent("end", "import.cancel", {"import": "cancelled"})),
     told_of("shortened", Sent("end", "user.forget", {"user_id": "é"}), Work(1, [4, None])),
     LEFT_OPEN,
+    COME_BACK,
 ]
 """What ends a list, each at least once in every run."""
