@@ -107,17 +107,8 @@ def _plain_change(record: Record, key: bytes | None) -> Command | None:
     names = [item for item in add if type(item) is str]
     if len(names) != len(add) or (count > 1 and len({*names, *remove}) != count):
         return None
-    return Command(
-        "membership.change",
-        record.id,
-        record.source,
-        time,
-        record.correlationid,
-        record.replyto,
-        record.traceparent,
-        Change(user_id, [(name, None) for name in names], list(remove)),
-        content_of_names(user_id, names, remove),
-    )
+    change = Change(user_id, [(name, None) for name in names], list(remove))
+    return _made(record, "membership.change", time, change, content_of_names(user_id, names, remove))
 
 
 def _is_plain(value: bytes) -> bool:
@@ -166,9 +157,10 @@ def _command(record: Record, key: bytes | None, topic: Topic, timestamp_ms: int)
         is_by_record = record.time is None and blank is None and far is None
         if wrong_key or not problems.timely or not is_by_record or name == "membership.query":
             return errors
-        return _made(record, name, time or _EPOCH, _nothing(data))._replace(untimely=tuple(errors))
+        content = content_of(name, data, effective_at)
+        return _made(record, name, time or _EPOCH, _nothing(data), content)._replace(untimely=tuple(errors))
     assert not isinstance(payload, Problems)
-    return _made(record, name, time, payload)
+    return _made(record, name, time, payload, content_of(name, data, effective_at))
 
 
 def _nothing(data: object) -> Payload:
@@ -180,7 +172,7 @@ def _nothing(data: object) -> Payload:
     return data  # type: ignore[return-value] # all others are their own payload
 
 
-def _made(record: Record, name: CommandType, time: datetime, payload: Payload) -> Command:
+def _made(record: Record, name: CommandType, time: datetime, payload: Payload, content: int) -> Command:
     return Command(
         name,
         record.id,
@@ -190,7 +182,7 @@ def _made(record: Record, name: CommandType, time: datetime, payload: Payload) -
         record.replyto,
         record.traceparent,
         payload,
-        content_of(name, record.data, record.effectiveat),
+        content,
         record.effectiveat,
     )
 

@@ -17,8 +17,8 @@ from schemas.topics import may_be_replied_to
 from schemas.values import shown
 from worker.errors import CommitUnknown, Fenced, Refused, WorkerError
 from worker.line import handlers, names
-from worker.line.batch import Batch, ReceivedCommand, Span, bare, halves, parts, sort
-from worker.line.conclude import conclude
+from worker.line.batch import Batch, ReceivedCommand, Span, halves, parts, sort
+from worker.line.conclude import conclude, fail, reject
 from worker.line.control import Control
 from worker.line.handlers import TooMuch
 from worker.line.rounds import decide
@@ -161,8 +161,7 @@ class Applier:
         async with self._session.transaction():
             context = self._context(await self._claim(batch.spans))
             unreadable_ones, queries, commands = sort(batch.records)
-            for unreadable in unreadable_ones:
-                context.reject(unreadable if failure is None else bare(unreadable))
+            reject(context, unreadable_ones, failure)
             outcome.queries = self._answerable(queries, context)
             if commands:
                 await self._decide(commands, context, failure)
@@ -178,15 +177,13 @@ class Applier:
         is_exclusive = any(handlers.HANDLERS[record.what.type].is_exclusive for record in commands)
         context.now = await locks.structure(self._session, self._clock, is_exclusive=is_exclusive)
         if failure is not None and failure.is_bare:
-            for record in commands:
-                context.reject(bare(record, failure.message))
+            fail(context, commands, failure)
             return
         commands = await self._fresh(commands, context)
         if failure is None:
             await decide(context, commands)
-            return
-        for record in commands:
-            context.refuse(record, RejectionCode.FAILED, failure.message)
+        else:
+            fail(context, commands, failure)
 
     def _context(self, now: datetime) -> handlers.Context:
         return handlers.begin(self._session, self._settings, now, self._new_uuid)

@@ -1,14 +1,36 @@
-"""The end of a transaction that has decided commands: what came of them is noted with their names, and journaled."""
+"""What ends a transaction that decides commands: those that could not be are rejected, and what came of all of them is
+noted with their names, and journaled."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
+from schemas.decode import Refusal
+from schemas.rejections import RejectionCode
 from worker.errors import Outdated
 from worker.journal import rows as journal
+from worker.line.batch import Received, ReceivedCommand, bare
 from worker.line.handlers import Context
+from worker.line.trials import Failure
 from worker.postgres.clock import Clock
 from worker.postgres.session import FastUUID
+
+
+def reject(context: Context, unreadable_ones: Sequence[Received[Refusal]], failure: Failure | None) -> None:
+    """Journal records that are no commands; after a failure without anything of their own."""
+    for record in unreadable_ones:
+        context.reject(record if failure is None else bare(record))
+
+
+def fail(context: Context, records: Sequence[ReceivedCommand[Any]], failure: Failure) -> None:
+    """Reject commands that the database does not take."""
+    for record in records:
+        if failure.is_bare:
+            context.reject(bare(record, failure.message))
+        else:
+            context.refuse(record, RejectionCode.FAILED, failure.message)
 
 
 async def conclude(context: Context, clock: Clock, wait_max: timedelta) -> int | None:

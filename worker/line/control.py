@@ -162,10 +162,10 @@ def _peers(batch: Batch, whole: Batch) -> Iterator[ReceivedCommand[Any]]:
     """Some commands of the same type as the batch's one, about others."""
     for suspect in sort(batch.records).commands:
         command_type, subject = suspect.what.type, HANDLERS[suspect.what.type].subject
-        about = subject(suspect.what.data)
+        about = subject(suspect)
         others = (
             record
             for record in sort(whole.records).commands
-            if record.what.type == command_type and subject(record.what.data) != about
+            if record.what.type == command_type and subject(record) != about
         )
         yield from islice(others, PEERS_MAX)

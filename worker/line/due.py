@@ -18,8 +18,8 @@ from schemas.rejections import RejectionCode
 from schemas.schedules import restored
 from worker.errors import CommitUnknown, Outdated, Refused, WorkerError
 from worker.line.apply import SEGMENTS_MAX, WAIT_SECONDS_MAX
-from worker.line.batch import Batch, Received, ReceivedCommand, bare, parts, sort
-from worker.line.conclude import conclude
+from worker.line.batch import Batch, Received, ReceivedCommand, parts, sort
+from worker.line.conclude import conclude, fail, reject
 from worker.line.control import Control
 from worker.line.handlers import HANDLERS, Context, TooMuch, begin
 from worker.line.rounds import decide
@@ -30,6 +30,7 @@ from worker.postgres.clock import Clock
 from worker.postgres.session import Record, Session
 from worker.settings import Settings
 
+EXCLUSIVE = frozenset[str](name for name, handler in HANDLERS.items() if handler.is_exclusive)
 BYTES_MAX = 8 * 1024 * 1024
 """Data of commands that one turn takes, bytes."""
 
@@ -128,7 +129,7 @@ class Due:
         metrics.SCHEDULE_OVERDUE_SECONDS.set(waiting[0]["overdue_seconds"] if waiting else 0)
         if not waiting:
             return None
-        is_exclusive = any(_is_exclusive(row["command_type"]) for row in waiting)
+        is_exclusive = any(row["command_type"] in EXCLUSIVE for row in waiting)
         async with session.transaction():
             now = await locks.structure(session, self._clock, is_exclusive=is_exclusive)
             context = self._context(session, now)
@@ -148,17 +149,12 @@ class Due:
 
     async def _decide(self, context: Context, records: Sequence[Received], failure: Failure | None) -> None:
         unreadable_ones, _, commands = sort(records)
-        for unreadable in unreadable_ones:
-            context.reject(unreadable if failure is None else bare(unreadable))
-        if failure is None:
-            for run in in_order(commands):
-                await decide(context, run)
+        reject(context, unreadable_ones, failure)
+        if failure is not None:
+            fail(context, commands, failure)
             return
-        for record in commands:
-            if failure.is_bare:
-                context.reject(bare(record, failure.message))
-            else:
-                context.refuse(record, RejectionCode.FAILED, failure.message)
+        for run in in_order(commands):
+            await decide(context, run)
 
     def _context(self, session: Session, now: datetime) -> Context:
         return begin(session, self._settings, now, self._new_uuid)
@@ -202,13 +198,9 @@ def _is_of_segments(record: ReceivedCommand[Any]) -> bool:
     return HANDLERS[record.what.type].is_of_segments
 
 
-def _is_exclusive(command_type: str) -> bool:
-    return any(name == command_type and handler.is_exclusive for name, handler in HANDLERS.items())
-
-
 def _allowed(rows: Sequence[Record], *, is_exclusive: bool) -> Iterator[Record]:
     """The first rows, as far as the lock that was taken allows: others may have come since it was chosen."""
     for row in rows:
-        if not is_exclusive and _is_exclusive(row["command_type"]):
+        if not is_exclusive and row["command_type"] in EXCLUSIVE:
             return
         yield row

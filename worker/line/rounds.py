@@ -38,27 +38,14 @@ def rounds(records: Iterable[ReceivedCommand[Any]], now: datetime) -> list[Round
     segments: dict[str, int] = {}
     others: dict[str, int] = {}
     for record in records:
-        command = record.what
-        kind, handler = command.type, HANDLERS[command.type]
-        if kind == "schedule.cancel":
-            if record.topic.endswith(Topic.SEGMENT_COMMANDS):
-                _place(segment_rounds, segments, _key(record), kind, record)
-            else:
-                _place(other_rounds, others, _key(record), kind, record)
-            continue
-        at = command.effective_at
+        kind, at = record.what.type, record.what.effective_at
+        handler = HANDLERS[kind]
         placed_as = kind if at is None or at <= now else LATER
-        if handler.is_of_segments:
-            _place(segment_rounds, segments, handler.subject(command.data), placed_as, record)
+        if handler.is_of_segments or (kind == "schedule.cancel" and record.topic.endswith(Topic.SEGMENT_COMMANDS)):
+            _place(segment_rounds, segments, handler.subject(record), placed_as, record)
         else:
-            _place(other_rounds, others, handler.subject(command.data), placed_as, record)
+            _place(other_rounds, others, handler.subject(record), placed_as, record)
     return segment_rounds + other_rounds
-
-
-def _key(record: ReceivedCommand[Any]) -> str:
-    """The subject of the command that is cancelled: the record key is the same, and is all that is known of it."""
-    key = (record.key or b"").decode(errors="replace")
-    return f"{key} " if record.topic.endswith(Topic.IMPORT_COMMANDS) else key
 
 
 def _place(

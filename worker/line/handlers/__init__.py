@@ -17,6 +17,8 @@ from schemas.commands import (
 )
 from schemas.imports import ImportCancel, ImportCommit, ImportUsers, Opening
 from schemas.schedule_cancel import ScheduleCancel
+from schemas.topics import Topic
+from worker.line.batch import ReceivedCommand
 from worker.line.handlers.context import Context, Handler, TooMuch, begin
 from worker.line.handlers.imports import add_import_users, begin_imports, cancel_imports, commit_imports
 from worker.line.handlers.memberships import change_memberships
@@ -27,19 +29,21 @@ from worker.line.handlers.users import forget_users, register_users
 
 __all__ = ["HANDLERS", "Context", "Handler", "TooMuch", "begin"]
 
-_segment, _user = attrgetter("segment"), attrgetter("user_id")
+_segment, _user = attrgetter("what.data.segment"), attrgetter("what.data.user_id")
 
 
-def _month(data: ReportRequest) -> str:
-    return f"{data.year} {data.month}"  # no user's id has a space
+def _month(record: ReceivedCommand[ReportRequest]) -> str:
+    return f"{record.what.data.year} {record.what.data.month}"  # no user's id has a space
 
 
-def _import(data: Opening | ImportUsers | ImportCommit | ImportCancel) -> str:
-    return f"{data.import_id} "  # nor has an import's, and it is told from a user's
+def _import(record: ReceivedCommand[Opening | ImportUsers | ImportCommit | ImportCancel]) -> str:
+    return f"{record.what.data.import_id} "  # nor has an import's, and it is told from a user's
 
 
-def _cancelled(data: ScheduleCancel) -> str:
-    return f" {data.command_source} {data.command_id}"  # in rounds it is the record key, that of what it cancels
+def _cancelled(record: ReceivedCommand[ScheduleCancel]) -> str:
+    """That of the command that is cancelled: the record key is the same, and is all that is known of it."""
+    key = (record.key or b"").decode(errors="replace")
+    return f"{key} " if record.topic.endswith(Topic.IMPORT_COMMANDS) else key
 
 
 HANDLERS: dict[CommandType, Handler[Any]] = {

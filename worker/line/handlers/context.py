@@ -103,7 +103,7 @@ class Handler(NamedTuple, Generic[DataT]):
 
     data: type[DataT]
     decide: Callable[[Context, list[ReceivedCommand[DataT]]], Awaitable[None]]
-    subject: Callable[[DataT], str]
+    subject: Callable[[ReceivedCommand[DataT]], str]
     """What a command is about; those about the same are decided one after the other."""
     is_of_segments: bool = False
     """Their subjects are segments, not users, and they go before all others of their batch."""
