@@ -9,9 +9,10 @@ from rich.text import Text
 from worker import app, deployment
 from worker.cli.console import counted, out, plain
 from worker.errors import WorkerError
+from worker.journal.backlog import unpublished
 from worker.kafka import keys, topics
 from worker.postgres import migrations, needs
-from worker.postgres.clock import difference_seconds, difference_text
+from worker.postgres.clock import difference_seconds, difference_text, server_clock
 from worker.postgres.session import Database
 from worker.reports.storage import Finding
 from worker.reports.storages import storage_of
@@ -114,19 +115,17 @@ async def _deployment(settings: Settings) -> list[Finding]:
 async def _journal(settings: Settings) -> list[Finding]:
     session = Database(settings).session("doctor")
     try:
-        row = await session.row("journal_backlog")
-        oldest = await session.fetch("journal_time", row["published_sequence"] + 1)
-        now = (await session.row("clock", None))["now"]
+        found = await unpublished(session, server_clock)
     finally:
         await session.close()
-    seconds = (now - oldest[0]["time"]).total_seconds() if oldest else 0.0
+    seconds = found.oldest_seconds or 0.0
     if seconds > UNPUBLISHED_SECONDS_MAX:
         message = (
-            f"unpublished rows: {row['unpublished']:,}; the first, {row['published_sequence'] + 1}, has waited for "
+            f"unpublished rows: {found.rows:,}; the first, {found.published_sequence + 1}, has waited for "
             f"{seconds:,.0f} s: if a worker runs, its log says why, in lines with role=relay"
         )
         return [Finding("journal", False, message)]
-    return [Finding("journal", True, f"published up to {row['published_sequence']:,}")]
+    return [Finding("journal", True, f"published up to {found.published_sequence:,}")]
 
 
 async def _states(settings: Settings) -> list[Finding]:

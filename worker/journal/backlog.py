@@ -4,9 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
+
+from worker.postgres.clock import Clock, told
+from worker.postgres.session import Session
 
 STALLED_SECONDS_MAX = 30.0
 """While rows wait, the relay must have published something within this time, s; /readyz fails otherwise."""
+
+
+class Unpublished(NamedTuple):
+    """What waits to be published."""
+
+    rows: int
+    published_sequence: int
+    """All up to that number are published."""
+    oldest_seconds: float | None
+    """The age of the first row that waits; None where none does."""
+
+
+async def unpublished(session: Session, clock: Clock) -> Unpublished:
+    """What waits now. Raises Unavailable."""
+    row = await session.row("journal_backlog")
+    oldest = await session.fetch("journal_time", row["published_sequence"] + 1)
+    now = await told(session, clock)
+    seconds = max(0.0, (now - oldest[0]["time"]).total_seconds()) if oldest else None
+    return Unpublished(row["unpublished"], row["published_sequence"], seconds)
 
 
 class Backlog:
@@ -17,9 +40,9 @@ class Backlog:
         self._published: int | None = None
         self._since: float | None = None
 
-    def look(self, unpublished: int, published: int) -> None:
+    def look(self, rows: int, published: int) -> None:
         """So many rows wait, and all up to that number are published."""
-        if unpublished <= 0:
+        if rows <= 0:
             self._since = None
         elif self._since is None or published != self._published:
             self._since = self._clock()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from worker.errors import Unavailable
-from worker.journal.backlog import Backlog
+from worker.journal.backlog import Backlog, unpublished
 from worker.kafka.clients import AIOKafkaConsumer, IllegalStateError, KafkaError, TopicPartition, translated
 from worker.line.assignment import Assignment
 from worker.line.positions import offsets
@@ -19,7 +19,7 @@ from worker.line.standstill import Standstill
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.observability.progress import Watch
-from worker.postgres.clock import Clock, difference_seconds, difference_text, told
+from worker.postgres.clock import Clock, difference_seconds, difference_text
 from worker.postgres.session import Session
 from worker.settings import Settings
 
@@ -118,17 +118,15 @@ class Mirror:
 
     async def _measure_backlog(self) -> bool:
         try:
-            row = await self._session.row("journal_backlog")
-            oldest = await self._session.fetch("journal_time", row["published_sequence"] + 1)
-            now = await told(self._session, self._clock)
+            found = await unpublished(self._session, self._clock)
         except Unavailable as error:
             log.debug("the backlog can't be measured", error=str(error))
             metrics.UNPUBLISHED_ROWS.set(math.nan)
             return False
-        metrics.UNPUBLISHED_ROWS.set(row["unpublished"])
-        age = max(0.0, (now - oldest[0]["time"]).total_seconds()) if oldest else None
+        metrics.UNPUBLISHED_ROWS.set(found.rows)
+        age = found.oldest_seconds
         self._waits_since = None if age is None else time.monotonic() - age
-        self._backlog.look(row["unpublished"], row["published_sequence"])
+        self._backlog.look(found.rows, found.published_sequence)
         return True
 
     def _unpublished_seconds(self) -> float:
