@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from benchmarks.usage import cpu, rss_mib
@@ -51,10 +51,18 @@ async def drain(
 
 
 async def preloaded(
-    world: World, commands: int, seed: int, arguments: Sequence[str] = WORKER, **others: Any
+    world: World,
+    commands: int,
+    seed: int,
+    arguments: Sequence[str] = WORKER,
+    *,
+    before: Callable[[Settings], Awaitable[None]] | None = None,
+    **others: Any,
 ) -> dict[str, Any]:
-    """A deployment of its own, preloaded, warmed by nothing, drained once."""
+    """A deployment of its own, preloaded, warmed by nothing but what is done `before`, drained once."""
     async with world.deployment(**others) as settings:
+        if before is not None:
+            await before(settings)
         await preload(settings, commands, seed)
         return await drain(world, settings, commands, verify=True, arguments=arguments)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from benchmarks.drain import drain
+from benchmarks.drain import preloaded
 from benchmarks.usage import cpu, rss_mib
-from benchmarks.world import USERS, World, preload, worker
+from benchmarks.world import USERS, World, worker
 from worker.settings import Settings
 
 SNAPSHOT_SECONDS_MAX = 600.0
@@ -26,19 +27,16 @@ async def state(world: World, commands: int, rounds: int, say: Callable[[str], N
     for number in range(rounds):
         for how in ("off", "on"):
             say(f"round {number + 1} of {rounds}: drain, state {how}")
-            runs[how].append(await _drained(world, commands, number, how))
+            before = partial(_switched_on, world) if how == "on" else None
+            runs[how].append(await preloaded(world, commands, number, before=before, state_topic=how))
     say("snapshot")
     return {"drain": runs, "snapshot": await _snapshot(world)}
 
 
-async def _drained(world: World, commands: int, seed: int, how: str) -> dict[str, Any]:
-    """A drain; where the topic is on, the snapshot with which that begins is over."""
-    async with world.deployment(state_topic=how) as settings:
-        if how == "on":
-            async with worker(world, settings):
-                await _snapshot_ends(world, settings)
-        await preload(settings, commands, seed)
-        return await drain(world, settings, commands, verify=True)
+async def _switched_on(world: World, settings: Settings) -> None:
+    """Wait until the snapshot with which that begins is over."""
+    async with worker(world, settings):
+        await _snapshot_ends(world, settings)
 
 
 async def _snapshot_ends(world: World, settings: Settings) -> None:

@@ -28,6 +28,11 @@ def qualified(name: str) -> str:
     return f"segmentation.{name}.v1"
 
 
+def unqualified(type: str) -> str:  # noqa: A002 - CloudEvents' own name
+    """The name of which `qualified` makes the CloudEvents type; another text stays as it is."""
+    return type.removeprefix("segmentation.").removesuffix(".v1")
+
+
 class Envelope(BaseModel):
     """What every command carries around its data. What is null counts as absent, an unknown attribute is ignored."""
 

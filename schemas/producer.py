@@ -10,6 +10,7 @@ from uuid import uuid4
 from schemas.commands import COMMANDS, CommandType
 from schemas.decode import Command, Refusal, decode, untimely
 from schemas.envelope import SPECVERSION, STRUCTURED_HEADERS, qualified
+from schemas.times import rfc3339
 from schemas.topics import Topic
 
 RECORD_BYTES_MAX = 262_144
@@ -36,10 +37,6 @@ class InvalidCommandError(ValueError):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
-
-
-def _rfc3339(time: datetime | None) -> str | None:
-    return None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _number(value: object) -> int | float:
@@ -122,8 +119,8 @@ def judged_command(
         "id": str(uuid4()) if id is None else id,
         "source": source,
         "type": qualified(type),
-        "time": _rfc3339(time),
-        "effectiveat": _rfc3339(effectiveat),
+        "time": time and rfc3339(time),
+        "effectiveat": effectiveat and rfc3339(effectiveat),
         "datacontenttype": "application/json",
         "correlationid": correlationid,
         "replyto": replyto,

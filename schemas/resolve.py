@@ -8,7 +8,7 @@ from schemas.commands import Addition, Change, MembershipChange
 from schemas.imports import ImportBegin, Opening
 from schemas.rejections import FieldError
 from schemas.schedule_cancel import ScheduleCancel
-from schemas.times import expiry
+from schemas.times import expiry, rfc3339
 from schemas.topics import Topic
 from schemas.values import SEGMENTS_PER_COMMAND_MAX, shown
 
@@ -98,14 +98,10 @@ def _expiry(
     elif source.expires_at is not None:
         if source.expires_at > time:
             return source.expires_at
-        must_be = f"later than {problems.counted_from}, {_rfc3339(time)}"
-        message = f"must be {must_be}, is {_rfc3339(source.expires_at)}"
+        must_be = f"later than {problems.counted_from}, {rfc3339(time)}"
+        message = f"must be {must_be}, is {rfc3339(source.expires_at)}"
         problems.add(FieldError(f"{at}.expires_at", message), timely=True)
     return None
-
-
-def _rfc3339(time: datetime) -> str:
-    return time.isoformat().replace("+00:00", "Z")
 
 
 def _own(item: Addition, common: datetime | None, time: datetime, index: int, problems: Problems) -> datetime | None:

@@ -1,8 +1,6 @@
 """Commands that take effect later: how far ahead, and how they are kept until then."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from schemas.binding import parse
 from schemas.commands import COMMANDS, Change, CommandType, MembershipChange, Payload
@@ -10,7 +8,7 @@ from schemas.encode import encode_data
 from schemas.envelope import Data
 from schemas.rejections import FieldError
 from schemas.resolve import Problems, resolve
-from schemas.times import expiry
+from schemas.times import expiry, rfc3339
 
 AHEAD_MAX = "P2Y"
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
@@ -21,8 +19,8 @@ def too_far(effective_at: datetime, now: datetime) -> FieldError | None:
     latest = expiry(AHEAD_MAX, now)
     if effective_at <= latest:
         return None
-    said = [at.isoformat().replace("+00:00", "Z") for at in (latest, effective_at)]
-    return FieldError("effectiveat", f"must be at most 2 years ahead, not after {said[0]}, is {said[1]}")
+    said = f"must be at most 2 years ahead, not after {rfc3339(latest)}, is {rfc3339(effective_at)}"
+    return FieldError("effectiveat", said)
 
 
 def kept(data: Payload) -> bytes:
@@ -45,7 +43,7 @@ def restored(name: CommandType, text: str) -> Payload:
     return change
 
 
-def subject(data: Payload | Mapping[str, Any]) -> dict[str, str]:
+def subject(data: Payload) -> dict[str, str]:
     """What a command that can be scheduled is about, as its events have it: the segment, the user or the import."""
     for field, name in (("user_id", "user_id"), ("segment", "segment"), ("import_id", "import")):
         found = getattr(data, field, None)

@@ -9,6 +9,7 @@ from pydantic import Field
 from schemas.envelope import ATTRIBUTE_HEADER_PREFIX, CONTENT_TYPE_HEADER, REQUIRED_ATTRIBUTES, SPECVERSION, qualified
 from schemas.event_values import Count, EventData, UserIdText
 from schemas.events import ActiveMembership
+from schemas.times import rfc3339
 from schemas.topics import Topic
 
 STATE = "membership.state"
@@ -73,6 +74,6 @@ def state_headers(source: str, time: datetime, sequence: int) -> list[tuple[str,
         (f"{ATTRIBUTE_HEADER_PREFIX}specversion", SPECVERSION.encode()),
         (f"{ATTRIBUTE_HEADER_PREFIX}source", source.encode()),
         (f"{ATTRIBUTE_HEADER_PREFIX}type", qualified(STATE).encode()),
-        (f"{ATTRIBUTE_HEADER_PREFIX}time", time.isoformat().replace("+00:00", "Z").encode()),
+        (f"{ATTRIBUTE_HEADER_PREFIX}time", rfc3339(time).encode()),
         (SEQUENCE_HEADER, str(sequence).encode()),
     ]

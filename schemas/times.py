@@ -47,6 +47,11 @@ def timestamp(text: str) -> datetime:
     return _utc(text)
 
 
+def rfc3339(time: datetime) -> str:
+    """The instant as text, in UTC, with Z."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def _timestamp_schema(_source: Any, _handler: Any) -> CoreSchema:
     return core_schema.no_info_after_validator_function(
         _utc, core_schema.str_schema(strict=True, pattern=TIMESTAMP_PATTERN)

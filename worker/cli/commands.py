@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from worker.cli.commands_report import reporting
 from worker.cli.commands_segments import listing
 from worker.cli.commands_send import sending
 from worker.cli.commands_state import keeping
-from worker.cli.console import EXIT_FAILED, err, failing, out, run, write
+from worker.cli.console import EXIT_FAILED, err, failing, out, run, typed_percent, write
 
 
 class Commands(TyperGroup):
@@ -121,10 +121,11 @@ def watch(
     ] = None,
 ) -> None:
     """Print events as they come, until interrupted."""
+    from schemas.envelope import unqualified
     from schemas.events import EVENTS
     from worker.cli import watch as watching
 
-    wanted = event_type and event_type.removeprefix("segmentation.").removesuffix(".v1")
+    wanted = event_type and unqualified(event_type)
     if wanted and wanted not in EVENTS:
         raise typer.BadParameter(f"must be one of {', '.join(EVENTS)}", param_hint="--type")
     chosen = watching.Choice(user, segment, wanted)
@@ -246,10 +247,7 @@ def _confirm(yes: bool, question: str) -> None:
 
 
 def _percent(text: str) -> Decimal:
-    try:
-        percent = Decimal(text)
-    except InvalidOperation:
-        percent = Decimal(-1)
-    if not percent.is_finite() or not 0 <= percent <= 100 or percent != round(percent, 2):
+    percent = typed_percent(text)
+    if percent is None:
         raise typer.BadParameter("must be a number from 0 to 100 with two decimals at most", param_hint="PERCENT")
     return percent

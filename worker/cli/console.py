@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 import typer
@@ -75,6 +75,15 @@ def show(rendered: RenderableType) -> None:
 def counted(number: int, nouns: str) -> str:
     """Such as "1 report" and "2 reports", of the plural's form."""
     return f"{number:,} {nouns.removesuffix('s') if number == 1 else nouns}"
+
+
+def typed_percent(text: str) -> Decimal | None:
+    """A percent as a person types it: from 0 to 100 with two decimals at most; None for what is none."""
+    try:
+        percent = Decimal(text)
+    except InvalidOperation:
+        return None
+    return percent if percent.is_finite() and 0 <= percent <= 100 and percent == round(percent, 2) else None
 
 
 def percent_text(percent: Decimal | float | str) -> str:

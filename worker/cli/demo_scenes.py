@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.commands import CommandType
 from schemas.producer import Place
+from schemas.times import rfc3339
 from schemas.topics import Topic
 
 REPEATED_ID = "order-4711"
@@ -64,7 +65,7 @@ def _beginnings() -> list[Scene]:
 
 
 def _changes(now: datetime) -> list[Scene]:
-    new_year = datetime(now.year + 1, 1, 1, tzinfo=UTC).isoformat().replace("+00:00", "Z")
+    new_year = rfc3339(datetime(now.year + 1, 1, 1, tzinfo=UTC))
     return [
         Scene("A user joins, for good", "membership.change", {"user_id": "ada", "add": ["beta"]}),
         Scene(

@@ -14,7 +14,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from schemas.envelope import qualified
+from schemas.envelope import qualified, unqualified
 from worker.cli.console import counted, percent_text, plain
 from worker.cli.tail import Event
 
@@ -36,7 +36,7 @@ Styled = tuple[str, str]
 
 def short_type(event: Event) -> str:
     """The event's type without what all of them have in common."""
-    return str(event.get("type", "?")).removeprefix("segmentation.").removesuffix(".v1")
+    return unqualified(str(event.get("type", "?")))
 
 
 def line(event: Event, stamp: str | None = None) -> Text:
@@ -128,7 +128,7 @@ def _scheduled(words: str, style: str) -> Callable[[dict[str, Any]], list[Styled
 
     def said(data: dict[str, Any]) -> list[Styled]:
         subject = next(data[name] for name in ("user_id", "segment", "import") if name in data)
-        name = data["command_type"].removeprefix("segmentation.").removesuffix(".v1")
+        name = unqualified(data["command_type"])
         return [
             (subject, "bold"),
             (f"  {name} ", ""),

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -17,11 +17,11 @@ from rich.text import Text
 from schemas.commands import COMMANDS
 from schemas.encode import encode_data
 from schemas.producer import Place
-from schemas.times import duration
+from schemas.times import duration, rfc3339
 from schemas.topics import topic_name
 from schemas.values import shown
 from worker.cli import coming
-from worker.cli.console import complain, out, plain, show, write
+from worker.cli.console import complain, out, plain, show, typed_percent, write
 from worker.cli.instants import instant
 from worker.cli.render import line, local_time, short_type
 from worker.cli.sender import Prepared, Sender, make
@@ -134,18 +134,15 @@ def steps(wanted: Ramp, now: datetime) -> list[dict[str, Any]]:
         {
             "type": "segment.update",
             "data": {"segment": wanted.segment, "percent": percent},
-            "effectiveat": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "effectiveat": rfc3339(at),
         }
         for percent, at in zip(percents, instants, strict=True)
     ]
 
 
 def _percent(text: str) -> Decimal:
-    try:
-        percent = Decimal(text)
-    except InvalidOperation:
-        percent = Decimal(-1)
-    if not percent.is_finite() or not 0 <= percent <= 100 or percent != round(percent, 2):
+    percent = typed_percent(text)
+    if percent is None:
         raise ConfigurationError(
             f"PERCENTS must be numbers from 0 to 100 with two decimals at most, such as 1,5,25,100; "
             f"{shown(text)} is none"

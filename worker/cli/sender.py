@@ -11,6 +11,7 @@ from typing import Any, Self, get_args
 
 from schemas.commands import COMMANDS, CommandType
 from schemas.decode import Command
+from schemas.envelope import unqualified
 from schemas.producer import RECORD_BYTES_MAX, InvalidCommandError, Place, judged_command
 from schemas.topics import Topic, topic_name
 from schemas.values import shown
@@ -112,7 +113,7 @@ def _name(value: object) -> CommandType:
     """A command's name, short or in full."""
     if value is None:
         raise ConfigurationError("type is missing; it must be one of " + ", ".join(get_args(CommandType)))
-    short = str(value).removeprefix("segmentation.").removesuffix(".v1")
+    short = unqualified(str(value))
     for name in COMMANDS:
         if name == short:
             return name

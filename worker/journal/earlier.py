@@ -10,53 +10,32 @@ import asyncio
 
 import orjson
 
-from worker.kafka import clients as kafka
+from worker.kafka.whole import Whole
 from worker.settings import Settings
 
 RECORDS_MAX = 1_000
 """Records that are looked at in one go."""
-POLL_MS = 200
 
 
 class Earlier:
-    """Reads the topic from its beginning to where it ended when this was opened."""
+    """Reads the topic from its beginning to where it ended when that began."""
 
     def __init__(self, settings: Settings, topic: str, partitions: int) -> None:
-        self._settings = settings
-        self._places = [kafka.TopicPartition(topic, number) for number in range(partitions)]
-        self._consumer: kafka.AIOKafkaConsumer | None = None
-        self._ends: dict[kafka.TopicPartition, int] = {}
+        self._seconds_max = settings.kafka_seconds_max
+        self._whole = Whole(settings, topic, partitions)
 
     async def users(self, head: int) -> list[str] | None:
         """The next users whom a record has in a segment, or as of a number after `head`; None where none is left."""
-        async with asyncio.timeout(self._settings.kafka_seconds_max):
-            consumer = self._consumer or await self._open()
-            if await self._is_at_end(consumer):
-                await self.close()
-                return None
-            polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
-        records = [record for found in polled.values() for record in found]
+        async with asyncio.timeout(self._seconds_max):
+            records = await self._whole.next(RECORDS_MAX)
+        if records is None:
+            await self.close()
+            return None
         return list(dict.fromkeys(record.key.decode() for record in records if _is_doubtful(record.value, head)))
 
     async def close(self) -> None:
         """Leave Kafka."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await kafka.abandon(consumer.stop())
-
-    async def _open(self) -> kafka.AIOKafkaConsumer:
-        self._consumer = consumer = kafka.reader(self._settings)
-        await consumer.start()
-        consumer.assign(self._places)
-        await consumer.seek_to_beginning(*self._places)
-        self._ends = await consumer.end_offsets(self._places)
-        return consumer
-
-    async def _is_at_end(self, consumer: kafka.AIOKafkaConsumer) -> bool:
-        for place in self._places:
-            if await consumer.position(place) < self._ends[place]:
-                return False
-        return True
+        await self._whole.close()
 
 
 def _is_doubtful(value: bytes | None, head: int) -> bool:

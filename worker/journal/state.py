@@ -91,11 +91,11 @@ class States:
         names, segments = self._names, []
         for _, _, _, key, origin, since, expires_at in rows:
             if key is not None:
-                name, segment_id = names[key][:2]
+                named = names[key]
                 segments.append(
                     {
-                        "segment": name,
-                        "segment_id": segment_id,
+                        "segment": named.segment,
+                        "segment_id": named.segment_id,
                         "origin": origin,
                         "since": since,
                         "expires_at": expires_at,
