@@ -25,18 +25,39 @@ def follow(model: Model, events: Sequence[Timed], commands: Mapping[str, dict[st
     `commands` by their ids; events of unreadable records are left out by the caller.
     """
     noted: dict[str, list[Event]] = {}
+    by_jobs: dict[str, list[Event]] = {}
     for number, (event, time) in enumerate(events):
         if event["causation"] is None:
             if _is_noted_by_command(number, events, model, commands):
                 noted.setdefault(event["key"], []).append(event)
             else:
                 _follow_job(event, model, time)
+                if event["type"] == "membership.changed":
+                    by_jobs.setdefault(event["key"], []).append(event)
             continue
         command = commands[event["causation"]]
+        _count_as_decided(model, command, event, by_jobs.get(event["key"], []))
         expected = model.apply(command, time)
+        model.counted.clear()
         actual = [*noted.pop(event["key"], []), event]
         assert list(map(ordered, actual)) == list(map(ordered, expected)), command
     assert not noted
+
+
+def _count_as_decided(model: Model, command: dict[str, Any], event: Event, by_jobs: Sequence[Event]) -> None:
+    """Count the user's segments as the command did, which need not have seen the jobs before it in the journal.
+
+    How many segments a user is in is looked up before the command takes its place in the journal.
+    """
+    user = event["key"]
+    if command["type"] != "membership.change" or event["data"].get("code") == "id_reused":
+        return
+    is_crowded = event["data"].get("code") == "too_many_segments"
+    for job in reversed(by_jobs):
+        if model.is_refused_as_crowded(command["data"]) == is_crowded:
+            return
+        entered, exited = ({item["segment_id"] for item in job["data"][name]} for name in ("entered", "exited"))
+        model.counted[user] = (model.held(user) - entered) | exited
 
 
 def _is_noted_by_command(

@@ -32,6 +32,8 @@ class Model:
     ended_early: Counter[str] = field(default_factory=Counter)
     names: Names = field(default_factory=Names)
     created: Counter[str] = field(default_factory=Counter)
+    counted: dict[str, set[str]] = field(default_factory=dict)
+    """What a decision under way has counted as its user's segments, where a job has changed them since."""
 
     def __post_init__(self) -> None:
         self.lists = Lists(self)
@@ -152,10 +154,7 @@ class Model:
         user, add, remove = data["user_id"], data.get("add", []), data.get("remove", [])
         wrong = {f"data.add[{i}]" for i, (name, _) in enumerate(add) if name not in self.segments}
         wrong |= {f"data.remove[{i}]" for i, name in enumerate(remove) if name not in self.segments}
-        here = [
-            [self.segments[name].generation for name in names if name in self.segments] for names in (dict(add), remove)
-        ]
-        if self.is_crowded(user, *here):
+        if self.is_refused_as_crowded(data):
             return [rejected(causation, user, "too_many_segments", {"data.add"})]
         if user not in self.users and self.unknown_users == "refused":
             return [rejected(causation, user, "user_not_found", wrong | {"data.user_id"})]
@@ -172,11 +171,27 @@ class Model:
         events = [changed(None, user, "expiry", exited=lapsed)] if lapsed else []
         return [*before, *events, changed(causation, user, "command", **lists)]
 
+    def is_refused_as_crowded(self, data: dict[str, Any]) -> bool:
+        """Whether a change would leave its user in too many segments."""
+        add, remove = (
+            [self.segments[name].generation for name in names if name in self.segments]
+            for names in (dict(data.get("add", [])), data.get("remove", []))
+        )
+        return self.is_crowded(data["user_id"], add, remove)
+
     def is_crowded(self, user: str, add: list[str], remove: list[str]) -> bool:
         """Whether the user would be in more segments than before, and in more than there may be."""
-        held = {generation for (member, generation), row in self.members.items() if member == user and row.included}
+        if sum(self.created.values()) <= self.segments_of_user_max:
+            return False
+        held = self.held(user)
         after = (held | set(add)) - set(remove)
         return len(after) > max(len(held), self.segments_of_user_max)
+
+    def held(self, user: str) -> set[str]:
+        """What the user is in, with what is over and has not been ended yet."""
+        if user in self.counted:
+            return self.counted[user]
+        return {generation for (member, generation), row in self.members.items() if member == user and row.included}
 
     def add(self, user: str, generation: str, until: datetime | None, now: datetime, lists: dict[str, Any]) -> None:
         """A user is to be a member; what that does is noted in the lists."""
