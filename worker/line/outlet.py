@@ -83,9 +83,12 @@ class Outlet:
         self._users = 0
 
     @contextlib.asynccontextmanager
-    async def used(self, topic: str) -> AsyncIterator[kafka.AIOKafkaProducer]:
-        """Use the producer; it is not closed meanwhile."""
-        self._topics.add(topic)
+    async def used(self, *topics: str) -> AsyncIterator[kafka.AIOKafkaProducer]:
+        """Use the producer, to send to these topics or to ask something; it is not closed meanwhile.
+
+        Who gets an outlet that is not spent has to begin this in the same step of the event loop.
+        """
+        self._topics.update(topics)
         self.is_spent = self.is_spent or len(self._topics) > TOPICS_OF_PRODUCER_MAX
         self._users += 1
         try:

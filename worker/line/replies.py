@@ -132,6 +132,7 @@ class Way:
         self._topics = ReplyTopics()
         self._room = Room(ANSWERS_BYTES_MAX)
         self._outlet: Outlet | None = None
+        self._making = asyncio.Lock()
         self._deliveries: set[asyncio.Task[None]] = set()
 
     def put(self, topic: str, query: Query) -> None:
@@ -174,7 +175,8 @@ class Way:
         waiting = [(topic, query) for topic, query, until in taken if until > now]
         try:
             outlet = await self._live_outlet()
-            unusable = await self._topics.unusable(outlet.producer, self._settings, {topic for topic, _ in waiting})
+            async with outlet.used() as producer:
+                unusable = await self._topics.unusable(producer, self._settings, {topic for topic, _ in waiting})
             good = [(topic, query) for topic, query in waiting if topic not in unusable]
             users = sorted({query.data.user_id for _, query in good})
             while users:
@@ -198,15 +200,16 @@ class Way:
             while len(self._deliveries) >= DELIVERIES_MAX:
                 self._watch.beat()
                 await asyncio.wait(self._deliveries, timeout=RETRY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            outlet = await self._live_outlet()
-            delivery = asyncio.create_task(self._deliver(outlet, topic, group, snapshots))
+            await self._live_outlet()  # nothing is delivered, and no topic at fault, while there is none
+            delivery = asyncio.create_task(self._deliver(topic, group, snapshots))
             self._deliveries.add(delivery)
             delivery.add_done_callback(self._deliveries.discard)
 
-    async def _deliver(self, outlet: Outlet, topic: str, queries: Sequence[Query], snapshots: Snapshots) -> None:
+    async def _deliver(self, topic: str, queries: Sequence[Query], snapshots: Snapshots) -> None:
         """Send answers to one topic; what does not go through within the limit is lost."""
         sending: list[asyncio.Future[Any]] = []
         try:
+            outlet = await self._live_outlet()
             async with outlet.used(topic) as producer:
                 with kafka.translated(self._settings):
                     async with asyncio.timeout(ANSWER_SECONDS_MAX):
@@ -256,17 +259,18 @@ class Way:
         return delivery
 
     async def _live_outlet(self) -> Outlet:
-        if self._outlet is None or self._outlet.is_spent:
-            self._outlet = None
-            producer = kafka.producer(self._settings)
-            try:
-                with kafka.translated(self._settings):
-                    await kafka.bounded(producer.start(), self._settings.kafka_seconds_max)
-            except BaseException:
-                await kafka.abandon(producer.stop())
-                raise
-            self._outlet = Outlet(producer)
-        return self._outlet
+        async with self._making:
+            if self._outlet is None or self._outlet.is_spent:
+                self._outlet = None
+                producer = kafka.producer(self._settings)
+                try:
+                    with kafka.translated(self._settings):
+                        await kafka.bounded(producer.start(), self._settings.kafka_seconds_max)
+                except BaseException:
+                    await kafka.abandon(producer.stop())
+                    raise
+                self._outlet = Outlet(producer)
+            return self._outlet
 
 
 def _answer(user_id: str, segments: list[dict[str, object]], *, has_more: bool) -> orjson.Fragment:

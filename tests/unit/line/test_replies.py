@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 
 from tests.unit.line.received import received
 from worker.errors import Unavailable
+from worker.kafka import clients as kafka
 from worker.kafka import facts
 from worker.line import outlet as outlets
 from worker.line import replies
@@ -143,6 +144,63 @@ async def test_what_is_read_at_once_is_bounded(monkeypatch: pytest.MonkeyPatch) 
     assert rounds == [["a", "b", "c"], ["d"], ["e"]]
     assert {user: len(data["segments"]) for user, data in told.items()} == {"a": 2, "b": 3, "c": 0, "d": 5, "e": 1}
     assert [user for user, data in told.items() if data.get("more")] == ["d"]
+
+
+class Producer:
+    """Refuses the topic `bad`, and answers all else unless it was closed."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+        self.sent: list[str] = []
+
+    async def start(self) -> None:
+        """It is there at once."""
+
+    async def send(self, topic: str, *_: object, **__: object) -> asyncio.Future[None]:
+        delivery = asyncio.get_running_loop().create_future()
+        self.sent.append(topic)
+        if self.is_closed:
+            raise kafka.KafkaConnectionError("closed")
+        if topic == "bad":
+            delivery.set_exception(kafka.KafkaError("too large"))
+        else:
+            delivery.set_result(None)
+        return delivery
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_producer_is_replaced_under_nobodys_hands(monkeypatch: pytest.MonkeyPatch, turns: int) -> None:
+    """Whenever an answer to another topic fails, a good one does not meet the producer that is given up for it."""
+    made_producers: list[Producer] = []
+
+    def new(_: Settings) -> Producer:
+        made_producers.append(Producer())
+        return made_producers[-1]
+
+    async def close(producer: Producer) -> None:
+        producer.is_closed = True
+
+    async def unwritable(producer: Producer, *_: object) -> dict[str, str]:
+        for _turn in range(turns):
+            await asyncio.sleep(0)
+            if producer.is_closed:
+                raise Unavailable("closed")
+        return {}
+
+    async def snapshots(_: Asking, users: list[str]) -> replies.Snapshots:
+        return replies.Snapshots(datetime.now(UTC), {user: orjson.Fragment(b"{}") for user in users})
+
+    monkeypatch.setattr(kafka, "producer", new)
+    monkeypatch.setattr(kafka, "cut_off", close)
+    monkeypatch.setattr(facts, "unwritable", unwritable)
+    monkeypatch.setattr(Asking, "snapshots", snapshots)
+    way = made()._others
+    await way._answer([("bad", QUERY.what, math.inf), ("good", QUERY.what, math.inf)])
+    await way._answer([("other", QUERY.what, math.inf)])
+    await way.settled()
+    sent = [topic for producer in made_producers for topic in producer.sent]
+    assert sorted(sent) == ["bad", "good", "other"]
+    assert way._topics._known["good"][0] is way._topics._known["other"][0] is None
 
 
 async def test_nothing_to_wait_for() -> None:
