@@ -38,14 +38,16 @@ MEANINGS: dict[RejectionCode, str] = {
     f"{RECORD_KEY_BYTES_MAX:,} bytes; of such a key the event has the beginning",
     RejectionCode.SEGMENT_NOT_FOUND: "there is no such segment; `errors` lists every one that is missing",
     RejectionCode.SEGMENT_EXISTS: "there is a segment of that name already",
-    RejectionCode.USER_NOT_FOUND: "there is no such user, and `SEGMENTATION_USERS` is `registered`",
+    RejectionCode.USER_NOT_FOUND: "there is no such user, and `SEGMENTATION_USERS` is `registered`; or the user was "
+    "forgotten after the command was scheduled",
     RejectionCode.ID_REUSED: "another command, of another type or with other data, has used this `source` and `id` "
     "within `SEGMENTATION_DEDUPLICATION_WINDOW`; said once",
     RejectionCode.TOO_MANY_SEGMENTS: "the user would be in more segments, or more segments would have a percent, than "
     "`SEGMENTATION_SEGMENTS_OF_USER_MAX`",
     RejectionCode.IMPORT_EXISTS: "there is, or lately was, an import of that id: choose another one",
     RejectionCode.IMPORT_NOT_FOUND: "there is no import of that id: begin it with `import.begin`",
-    RejectionCode.IMPORT_CLOSED: "the import was committed, cancelled or abandoned before: nothing can be added to it",
+    RejectionCode.IMPORT_CLOSED: "the import was committed, cancelled or abandoned before: nothing can be added to it; "
+    "of an `import.commit` also that the import was cancelled before all of it was applied",
     RejectionCode.NOT_SCHEDULED: "no command of that id and source waits on this topic and under this key: it has "
     "taken effect, was cancelled, or was never scheduled",
     RejectionCode.FAILED: "applying this one command failed in the database for a reason of its own"

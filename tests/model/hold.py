@@ -86,7 +86,8 @@ async def hold_lists(connection: asyncpg.Connection[asyncpg.Record], world: Worl
 
 
 async def hold_schedule(connection: asyncpg.Connection[asyncpg.Record], model: Model) -> None:
-    """What waits is what the model has waiting."""
+    """What waits is what the model has waiting; nothing else names a user who was forgotten."""
     rows = await connection.fetch("select command_id, effective_at from schedule order by 1")
     waiting = sorted((one["id"], one["at"]) for one in model.waiting.commands)
     assert [(row["command_id"], row["effective_at"]) for row in rows] == waiting
+    assert await connection.fetchval("select count(*) from schedule_forgotten") == 0

@@ -78,7 +78,8 @@ class Lists:
         if one.state != "open" and not (kind == "cancel" and one.state in ("applying", "leaving")):
             return [rejected(causation, name, "import_closed", {"data.import"})]
         if kind == "cancel":
-            return [one.fail("cancelled", causation)]
+            in_vain = [] if one.commit is None else [rejected(one.commit, name, "import_closed", {"data.import"})]
+            return [one.fail("cancelled", causation), *in_vain]
         if kind == "users":
             one.received += len(data["user_ids"])
             one.users |= set(data["user_ids"])

@@ -140,6 +140,7 @@ class Model:
     def _user_forget(self, causation: str, data: dict[str, Any], now: datetime) -> list[Event]:
         user = data["user_id"]
         self.lists.forget(user)
+        self.waiting.forget(user)
         if user not in self.users:
             return [rejected(causation, user, "user_not_found", {"data.user_id"})]
         self.users.remove(user)

@@ -107,4 +107,62 @@ CANCELS_FIRST = [
     Pass(60),
     Decide(1, [None]),
 ]
-FIXED = [RAMP, IN_TURN, CANCELS_FIRST]
+REGISTER = Sent("back", "user.register", {"user_id": "u1"})
+LEAVING = Sent("leave", "user.forget", {"user_id": "u1"})
+COME_BACK = [
+    Deliver(
+        [
+            replace(CANDIDATES[4], at=after(10)),
+            replace(FORGET, at=after(500)),
+            replace(CANDIDATES[6], at=after(20)),
+            LEAVING,
+            replace(CANDIDATES[8], at=after(20)),
+            cancelling(CANDIDATES[8], "c0"),
+            REGISTER,
+            replace(CANDIDATES[5], at=after(30)),
+        ],
+        together=True,
+    ),
+    Decide(1, [3, None]),
+    Pass(60),
+    Decide(1, [None]),
+]
+"""What was scheduled before the user was forgotten is in vain; what was after is not, nor is another user's."""
+FORGOTTEN_LATER = [
+    Deliver(
+        [
+            replace(CANDIDATES[4], at=after(10)),
+            replace(FORGET, at=after(20)),
+            replace(CANDIDATES[5], at=after(20)),
+            replace(CANDIDATES[8], at=after(90)),
+            Sent("again", "user.forget", {"user_id": "u1"}, at=after(90)),
+        ],
+        together=True,
+    ),
+    Pass(60),
+]
+"""The one who forgets was scheduled, too: what is due after it, at the same moment or far ahead, is in vain."""
+STRANGER = [
+    Deliver(
+        [
+            Sent("far", "membership.change", {"user_id": "z", "add": [("a", None)]}, at=after(500)),
+            Sent("further", "user.forget", {"user_id": "z"}, at=after(600)),
+            Sent("nobody", "user.forget", {"user_id": "z"}),
+            cancelling(Sent("further", "user.forget", {"user_id": "z"}), "c0"),
+            cancelling(Sent("further", "user.forget", {"user_id": "z"}), "c1"),
+        ],
+        together=True,
+    ),
+    Deliver([REGISTER, cancelling(Sent("far", "membership.change", {"user_id": "z"}), "c2")], together=True),
+    Decide(1, [None]),
+]
+"""Nobody knows the user who is forgotten; until it is told to be in vain, a command may be taken back."""
+FIXED = [
+    RAMP,
+    IN_TURN,
+    CANCELS_FIRST,
+    COME_BACK,
+    [*FORGOTTEN_LATER, Decide(100, [None])],
+    [*FORGOTTEN_LATER, Decide(1, [2, None])],
+    STRANGER,
+]

@@ -48,7 +48,7 @@ PHASES = [hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.ge
 """What meets at the same time does not always meet alike, so that shrinking leads nowhere."""
 EMPTY = """
 truncate users, segments, memberships, journal, inbox, positions, deletions, rollouts, expiry_held,
-    segment_counts, segment_days, imports, import_users, schedule
+    segment_counts, segment_days, imports, import_users, schedule, schedule_forgotten
 restart identity cascade;
 update journal_head set sequence = 0, time = 'epoch';
 update tally set sequence = null, time = null
@@ -88,14 +88,18 @@ def test_lists_do_what_the_model_does(settings: Settings, limit: int) -> None:
         hold()
 
 
-def test_what_takes_effect_later_does_what_the_model_does(settings: Settings) -> None:
+@pytest.mark.parametrize(("users", "stories_max"), [("registered", 20), ("any", 5)])
+def test_what_takes_effect_later_does_what_the_model_does(settings: Settings, users: str, stories_max: int) -> None:
     """Scheduled, cancelled, overdue and ordinary commands in any order; several processes decide, and end suddenly."""
+    worker_settings = settings.model_copy(update={"users": users})
     with asyncio.Runner() as runner:
 
-        @hypothesis.settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+        @hypothesis.settings(
+            max_examples=stories_max, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES
+        )
         @given(later_stories)
         def hold(story: list[Any]) -> None:
-            runner.run(_tell(settings, story))
+            runner.run(_tell(worker_settings, story))
 
         for story in FIXED:
             hold = example([beginning, *story, *END])(hold)

@@ -10,6 +10,9 @@ from tests.model.happened import Event, key_of, rejected
 if TYPE_CHECKING:
     from tests.model.naive import Model
 
+TOPICS = {"segment": "segment-commands", "import": "import-commands"}
+ABOUT = {"segment": "segment", "import": "import"}
+
 
 class Waiting:
     """What is yet to come, as it came."""
@@ -35,20 +38,30 @@ class Waiting:
                 return _said("command.unscheduled", command["id"], one)
         return rejected(command["id"], place.key.decode(), "not_scheduled", {"data.command_id"})
 
+    def forget(self, user: str) -> None:
+        """Whatever waits for the user by now waits in vain, and is told so as soon as it is looked at."""
+        for one in self.commands:
+            one["is_in_vain"] = one.get("is_in_vain") or one["data"].get("user_id") == user
+
     def decide(self, now: datetime) -> list[Event]:
-        """Whatever is due, by its instants; of one instant the segments' first."""
-        due = [one for one in self.commands if one["at"] <= now]
-        self.commands = [one for one in self.commands if one["at"] > now]
-        due.sort(key=lambda one: (one["at"], _topic(one) != "segment-commands"))  # stable: then as they came
-        return [event for one in due for event in self._model.decide(one, now)]
+        """Whatever is due, by its instants; of one instant the segments' first; then whatever waits in vain."""
+        events = []
+        while due := [one for one in self.commands if one["at"] <= now or one.get("is_in_vain")]:
+            first = min(due, key=lambda one: (one["at"], _topic(one) != "segment-commands"))  # then as they came
+            self.commands.remove(first)
+            if first.get("is_in_vain"):
+                events.append(rejected(first["id"], key_of(first), "user_not_found", {"data.user_id"}))
+            else:
+                events += self._model.decide(first, now)
+        return events
 
 
 def _topic(command: dict[str, Any]) -> str:
-    return "segment-commands" if command["type"].startswith("segment.") else "membership-commands"
+    return TOPICS.get(command["type"].partition(".")[0], "membership-commands")
 
 
 def _said(event_type: str, causation: str, command: dict[str, Any]) -> Event:
-    about = "segment" if command["type"].startswith("segment.") else "user_id"
+    about = ABOUT.get(command["type"].partition(".")[0], "user_id")
     data = {
         "command_id": command["id"],
         "command_source": command["source"],

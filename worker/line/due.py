@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from schemas.decode import Command, Refusal, refused
-from schemas.rejections import RejectionCode
+from schemas.rejections import FieldError, RejectionCode
 from schemas.schedules import restored
 from worker.errors import CommitUnknown, Outdated, Refused, WorkerError
 from worker.line.apply import SEGMENTS_MAX, WAIT_SECONDS_MAX
@@ -126,7 +126,7 @@ class Due:
         Returns how many were decided, 0 where another leader or a cancelling command came first; None: nothing is due.
         """
         waiting = await session.fetch("schedule_next", self._clock(), rows)
-        metrics.SCHEDULE_OVERDUE_SECONDS.set(waiting[0]["overdue_seconds"] if waiting else 0)
+        metrics.SCHEDULE_OVERDUE_SECONDS.set(max((row["overdue_seconds"] for row in waiting), default=0))
         if not waiting:
             return None
         is_exclusive = any(row["command_type"] in EXCLUSIVE for row in waiting)
@@ -136,25 +136,32 @@ class Due:
             found = await session.fetch("schedule_take", now, rows, BYTES_MAX)
             taken = [(row, self._received(row)) for row in _allowed(found, is_exclusive=is_exclusive)]
             batch = next(parts(Batch(tuple(record for _, record in taken), ()), SEGMENTS_MAX))
-            keys = [row["schedule_key"] for row, _ in taken[: len(batch.records)]]
-            if not keys or (only is not None and keys[0] != only):
+            taken = taken[: len(batch.records)]
+            keys = [row["schedule_key"] for row, _ in taken]
+            if only is not None and keys[:1] != [only]:
                 return 0
-            self._first = keys[0], Batch(batch.records[:1], ())
-            await self._decide(context, batch.records, failure)
+            if keys:
+                self._first = keys[0], Batch(batch.records[:1], ())
+                await self._decide(context, taken, failure)
             await session.fetch("schedule_remove", keys)
             await conclude(context, self._clock, timedelta(seconds=WAIT_SECONDS_MAX * (self._outdated + 1)))
         for (command_type, result), count in context.counts.items():
             metrics.COMMANDS.labels(command_type, result).inc(count)
         return len(keys)
 
-    async def _decide(self, context: Context, records: Sequence[Received], failure: Failure | None) -> None:
-        unreadable_ones, _, commands = sort(records)
+    async def _decide(
+        self, context: Context, taken: Sequence[tuple[Record, Received]], failure: Failure | None
+    ) -> None:
+        unreadable_ones, _, commands = sort([record for _, record in taken])
         reject(context, unreadable_ones, failure)
         if failure is not None:
             fail(context, commands, failure)
             return
-        for run in in_order(commands):
+        timely, late = _parted(taken)
+        for run in in_order(timely):
             await decide(context, run)
+        for record in late:
+            _refuse(context, record)
 
     def _context(self, session: Session, now: datetime) -> Context:
         return begin(session, self._settings, now, self._new_uuid)
@@ -194,6 +201,33 @@ def in_order(records: Sequence[ReceivedCommand[Any]]) -> Iterator[list[ReceivedC
         yield run
 
 
+def _parted(
+    taken: Sequence[tuple[Record, Received]],
+) -> tuple[list[ReceivedCommand[Any]], list[ReceivedCommand[Any]]]:
+    """The commands to be decided, and those whose users were forgotten before them, perhaps by one of the former."""
+    timely: list[ReceivedCommand[Any]] = []
+    late: list[ReceivedCommand[Any]] = []
+    forgotten: set[str] = set()
+    for row, record in taken:
+        for command in sort([record]).commands:
+            if row["is_forgotten"] or row["user_id"] in forgotten:
+                late.append(command)
+                continue
+            timely.append(command)
+            if command.what.type == "user.forget":
+                forgotten.add(row["user_id"])
+    return timely, late
+
+
+def _refuse(context: Context, record: ReceivedCommand[Any]) -> None:
+    message = (
+        f"User {record.what.data.user_id!r} was forgotten before the command took effect, and with the user "
+        "whatever was scheduled by then; nothing of it was applied."
+    )
+    errors = [FieldError("data.user_id", "user was forgotten after the command was scheduled")]
+    context.refuse(record, RejectionCode.USER_NOT_FOUND, message, errors)
+
+
 def _is_of_segments(record: ReceivedCommand[Any]) -> bool:
     return HANDLERS[record.what.type].is_of_segments
 
@@ -201,6 +235,6 @@ def _is_of_segments(record: ReceivedCommand[Any]) -> bool:
 def _allowed(rows: Sequence[Record], *, is_exclusive: bool) -> Iterator[Record]:
     """The first rows, as far as the lock that was taken allows: others may have come since it was chosen."""
     for row in rows:
-        if not is_exclusive and row["command_type"] in EXCLUSIVE:
+        if not is_exclusive and row["command_type"] in EXCLUSIVE and not row["is_forgotten"]:
             return
         yield row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -117,6 +118,64 @@ async def test_two_leaders_at_once(waiting: Meeting) -> None:
     assert await _left(waiting) == len(USERS) - 15
     await _all(waiting, dues[1])
     assert await _outcomes(waiting) == {"membership.changed": len(USERS)}
+
+
+@pytest.mark.parametrize("is_job_first", [True, False])
+async def test_who_is_forgotten_while_commands_are_decided(waiting: Meeting, is_job_first: bool) -> None:
+    """They are decided before it, or rejected after it; and what is far ahead is rejected in any case."""
+    world = waiting.world
+    far = Sent("far", "membership.change", {"user_id": "user-3", "add": [("s", None)]}, at=AT + timedelta(days=9))
+    await waiting.send(far)
+    due = _due(world)
+    sides = [
+        lambda: due.turn(world.looking, 100),
+        lambda: waiting.send(Sent("f", "user.forget", {"user_id": "user-3"}), lane=1),
+    ]
+    await waiting.of(*(sides if is_job_first else reversed(sides)))
+    await _all(waiting, due)
+    rejected = await waiting.sql.fetch("select command_id from journal where type = 'command.rejected' order by 1")
+    assert [row["command_id"] for row in rejected] == (["far"] if is_job_first else ["far", "user-3"])
+    assert await waiting.sql.fetchval("select count(*) from schedule_forgotten") == await _left(waiting) == 0
+    assert "user-3" not in {row["user_id"] for row in await waiting.sql.fetch("select user_id from users")}
+
+
+async def test_a_forgotten_user_is_named_no_longer_where_nothing_is_left(waiting: Meeting) -> None:
+    """Not even where the last of the user's commands was taken back before it was rejected."""
+    change = Sent("far", "membership.change", {"user_id": "user-3", "add": [("s", None)]}, at=AT + timedelta(days=9))
+    place = Place(Topic.MEMBERSHIP_COMMANDS, b"user-3")
+    await _all(waiting, _due(waiting.world))
+    await waiting.send(change, Sent("f", "user.forget", {"user_id": "user-3"}))
+    await waiting.send(
+        Sent("c", "schedule.cancel", {"command_id": "far", "command_source": "/story"}, place=place), change
+    )
+    assert await _all(waiting, _due(waiting.world)) == 1
+    assert await waiting.sql.fetchval("select count(*) from schedule_forgotten") == await _left(waiting) == 0
+
+
+async def test_a_commit_has_an_outcome_where_its_list_is_cancelled(waiting: Meeting) -> None:
+    """It was put off, and its list is being applied; what is rejected is the record that was sent."""
+    world = waiting.world
+    commit = Sent("commit", "import.commit", {"import": "i"}, at=AT + timedelta(seconds=1))
+    await waiting.send(
+        Sent("begin", "import.begin", {"import": "i", "segment": "s", "mode": "add"}),
+        Sent("list", "import.users", {"import": "i", "user_ids": USERS}),
+        commit,
+    )
+    waiting.passes(1)
+    await _all(waiting, _due(world))
+    await waiting.send(Sent("cancel", "import.cancel", {"import": "i"}))
+    row = await waiting.sql.fetchrow(
+        "select command_source, record_key, detail::text from journal where type = 'command.rejected'"
+        " and command_id = 'commit'"
+    )
+    assert row is not None
+    detail = json.loads(row["detail"])
+    assert (row["command_source"], row["record_key"]) == ("/story", b"i")
+    assert (detail["code"], detail["command_type"]) == ("import_closed", "segmentation.import.commit.v1")
+    topic = f"{world.settings.topic_prefix}.{Topic.IMPORT_COMMANDS}"
+    partition = next(number for number in range(2) if world.offsets[topic, number] == 4)
+    assert (detail["topic"], detail["partition"], detail["offset"]) == (topic, partition, 2)
+    assert await waiting.sql.fetchval("select code from inbox where code is not null") == "import_closed"
 
 
 async def test_what_another_version_has_kept_is_rejected_and_holds_nothing_up(waiting: Meeting) -> None:

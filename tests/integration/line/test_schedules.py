@@ -104,9 +104,8 @@ async def test_not_later_than_now_is_an_ordinary_command(outside: Line, name: st
 
 
 async def test_what_is_due_meets_the_state_of_then(outside: Line, name: str) -> None:
-    """Deleting a segment or forgetting a user cancels nothing."""
+    """Deleting a segment cancels nothing, and nobody is asked to be there before."""
     await outside.ask("segment.create", {"segment": name})
-    await outside.ask("user.register", {"user_id": name})
     at = moment(FAR)
     update = await put_off(outside, "segment.update", {"segment": name, "percent": 5}, at)
     change = await put_off(outside, "membership.change", {"user_id": name, "add": [name]}, at)
@@ -114,7 +113,6 @@ async def test_what_is_due_meets_the_state_of_then(outside: Line, name: str) -> 
     commit = await put_off(outside, "import.commit", {"import": name}, at)
     assert (commit.topic, commit.key) == (outside.topic(Topic.IMPORT_EVENTS), name.encode())
     await outside.ask("segment.delete", {"segment": name})
-    await outside.ask("user.forget", {"user_id": name})
     await bring_forward(outside, update, change, forget, commit)
     outcomes = [await outcome(outside, one) for one in (update, change, forget, commit)]
     assert [one.type for one in outcomes] == ["command.rejected"] * 4
@@ -131,6 +129,34 @@ async def test_what_is_due_meets_the_state_of_then(outside: Line, name: str) -> 
     )
     assert outcomes[1].data["record_bytes"] > 100
     assert outcomes[1].data["record"]
+
+
+async def test_who_is_forgotten_has_nothing_left_to_come(outside: Line, name: str) -> None:
+    """What was scheduled for the user is rejected at once, known or not, there again or not."""
+    await outside.ask("segment.create", {"segment": name})
+    at, change = moment(FAR), {"user_id": name, "add": [name]}
+    before = [
+        await put_off(outside, "membership.change", change, at),
+        await put_off(outside, "user.forget", {"user_id": name}, at),
+    ]
+    unknown = await outside.ask("user.forget", {"user_id": name})
+    assert unknown.data["code"] == "user_not_found"
+    await outside.ask("user.register", {"user_id": name})
+    outcomes = [await outcome(outside, one) for one in before]
+    assert [(one.type, one.data["code"], one.key) for one in outcomes] == [
+        ("command.rejected", "user_not_found", name.encode())
+    ] * 2
+    for one in outcomes:
+        assert one.data["message"].startswith(f"User '{name}' was forgotten before the command took effect")
+        assert [error["field"] for error in one.data["errors"]] == ["data.user_id"]
+    after = await put_off(outside, "membership.change", change, at)
+    connection = await asyncpg.connect(outside.settings.database_url.get_secret_value())
+    left = await connection.fetch("select command_id from schedule where user_id = $1", name)
+    assert [row["command_id"] for row in left] == [after.cause]
+    assert await connection.fetchval("select count(*) from schedule_forgotten") == 0
+    await connection.close()
+    await bring_forward(outside, after)
+    assert (await outcome(outside, after)).type == "membership.changed"
 
 
 async def test_a_list_is_closed_later(outside: Line, name: str) -> None:

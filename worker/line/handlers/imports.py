@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from schemas.decode import Command
 from schemas.import_events import IMPORT_FAILURES
 from schemas.imports import ImportCancel, ImportCommit, ImportUsers, Opening
 from schemas.rejections import FieldError, RejectionCode
 from worker.journal import rows as journal
-from worker.line.batch import ReceivedCommand
+from worker.line.batch import Received, ReceivedCommand
 from worker.line.handlers.context import Context
 
 
@@ -55,6 +56,10 @@ async def commit_imports(context: Context, records: list[ReceivedCommand[ImportC
             record.what.source,
             record.what.correlationid,
             record.what.traceparent,
+            record.topic,
+            record.partition,
+            record.offset,
+            record.record_bytes,
         )
         for record in records
     ]
@@ -79,6 +84,24 @@ async def cancel_imports(context: Context, records: list[ReceivedCommand[ImportC
     for record in await _open(context, records, found):
         row = found[record.what.data.import_id]
         _say(context, record, "import.failed", row, code="cancelled", message=IMPORT_FAILURES["cancelled"])
+        if row["commit_topic"] is not None:
+            _refuse_commit(context, record, row)
+
+
+def _refuse_commit(context: Context, record: ReceivedCommand[ImportCancel], row: Any) -> None:
+    """The command that had closed the list will have no other outcome."""
+    name = row["import"]
+    command: Command[Any] = record.what._replace(
+        type="import.commit",
+        id=row["command_id"],
+        source=row["command_source"],
+        correlationid=row["correlation_id"],
+        traceparent=row["traceparent"],
+    )
+    place = row["commit_topic"], row["commit_partition"], row["commit_offset"], record.key
+    committed = Received(*place, None, row["commit_record_bytes"], command)
+    message = f"Import {name!r} was cancelled before all of it was applied; memberships that were already changed stay."
+    context.refuse(committed, RejectionCode.IMPORT_CLOSED, message, [FieldError("data.import", "was cancelled")])
 
 
 async def _open(

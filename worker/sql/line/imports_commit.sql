@@ -7,8 +7,12 @@ with given as materialized (
             when x.users <> i.received then 'count_mismatch'
         end as failure,
         s.segment, s.segment_key
-    from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
-        as x (import, users, command_id, command_source, correlation_id, traceparent)
+    from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
+        $9::bigint[], $10::integer[])
+        as x (
+            import, users, command_id, command_source, correlation_id, traceparent,
+            topic, partition, record_offset, record_bytes
+        )
     join imports i using (import)
     join segments s using (segment_key)
     where i.state = 'open'
@@ -18,11 +22,13 @@ with given as materialized (
     update imports i
     set state = case when g.failure is null then 'applying' else 'failed' end::import_state,
         failure = g.failure,
-        committed_at = $7::timestamptz,
-        ended_at = case when g.failure is not null then $7::timestamptz end,
+        committed_at = $11::timestamptz,
+        ended_at = case when g.failure is not null then $11::timestamptz end,
         last_user_key = (select coalesce(max(user_key), 0) from users),
         command_id = g.command_id, command_source = g.command_source,
-        correlation_id = g.correlation_id, traceparent = g.traceparent
+        correlation_id = g.correlation_id, traceparent = g.traceparent,
+        commit_topic = g.topic, commit_partition = g.partition, commit_offset = g.record_offset,
+        commit_record_bytes = g.record_bytes
     from given g
     where i.import_key = g.import_key
 )

@@ -1,8 +1,16 @@
 -- returns user_id, segment_key (null: none), lapsed (it had expired before) and holds_until (when a membership ends that was
--- counted as active); the users and all they had are removed, and they are on no list any more, also where nobody knew them
+-- counted as active); the users and all they had are removed, they are on no list any more, and what is scheduled for them by
+-- now is to be rejected, also where nobody knew them
 with unlisted as (
     delete from import_users
     where import_key = any(array(select import_key from imports where not is_cleared)) and user_id = any($1::text[])
+), unscheduled as (
+    insert into schedule_forgotten (user_id, last_schedule_key, forgotten_at)
+    select x, (select max(schedule_key) from schedule), $2
+    from unnest($1::text[]) as x
+    where (select schedule_key from schedule where user_id = x limit 1) is not null
+    order by x
+    on conflict (user_id) do update set last_schedule_key = excluded.last_schedule_key
 ), gone as (
     delete from users where user_id = any($1::text[]) returning user_key, user_id
 ), ended as (
