@@ -8,12 +8,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from schemas.commands import CommandType
+from tests.model.schedule_strategies import cancelling
 from tests.model.strategies import (
     END,
     KINDS,
     LIMIT,
     START,
     USERS,
+    Decide,
     Deliver,
     Garbage,
     Pass,
@@ -37,6 +39,10 @@ until = st.sampled_from([{}, {}, {"ttl": "PT20S"}, {"ttl": "PT90S"}]) | st.integ
 strangers: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{}, {"unknown_users": "skip"}, {"unknown_users": "register"}, {"unknown_users": "register"}]
 )
+
+
+instants = st.sampled_from([None] * 3 + [START + timedelta(seconds=seconds) for seconds in (10, 20, 30, 60)])
+"""When a list is to be closed that is sent: mostly at once."""
 
 
 def beginnings(names: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]:
@@ -64,8 +70,13 @@ def campaigns(draw: st.DrawFn, name: str) -> Deliver:
     said += [("import.users", {"import": name, "user_ids": piece}) for piece in pieces]
     if draw(st.sampled_from([True] * 8 + [False])):
         said.append(("import.commit", {"import": name} | ({} if users is None else {"users": users})))
-    is_timed = draw(st.booleans())
-    commands = [Sent(f"{name}:{number}", kind, data, is_timed) for number, (kind, data) in enumerate(said)]
+    is_timed, at = draw(st.booleans()), draw(instants)
+    commands = [
+        Sent(f"{name}:{number}", kind, data, is_timed, at if kind == "import.commit" else None)
+        for number, (kind, data) in enumerate(said)
+    ]
+    if draw(st.sampled_from([True] + [False] * 5)):
+        commands.append(cancelling(commands[-1], f"{name}:back"))
     return Deliver([*commands, *draw(st.lists(beside, max_size=2))], draw(st.booleans()))
 
 
@@ -80,6 +91,7 @@ list_commands = st.one_of(
 strays = st.builds(Deliver, st.lists(list_commands, min_size=1, max_size=4), st.booleans())
 # who is forgotten and listed in one batch is listed or not: between topics there is no order
 beside = st.sampled_from(["change", "register", "create", "update", "delete"]).flatmap(KINDS.__getitem__)
+decides = st.builds(Decide, st.integers(1, 3), st.lists(st.none() | st.integers(0, 12), min_size=1, max_size=2))
 works = st.builds(Work, st.integers(1, 3), st.lists(st.none() | st.integers(0, 12), min_size=1, max_size=2))
 
 
@@ -87,14 +99,15 @@ def interruptions(name: str) -> st.SearchStrategy[Any]:
     """What may come between two chunks of a list: as likely as anything what concerns it."""
     cancel = of("import.cancel", st.just({"import": name}))
     of_all = st.one_of(cancel, *(KINDS[kind] for kind in ("change", "change", "forget", "delete", "update")))
-    return st.builds(Deliver, st.lists(of_all, min_size=1, max_size=3), st.just(True)) | steps
+    return st.builds(Deliver, st.lists(of_all, min_size=1, max_size=3), st.just(True)) | steps | decides
 
 
 @st.composite
 def lists_applied(draw: st.DrawFn) -> list[Any]:
     """Time goes by, a list comes, and chunks of it are applied with something in between."""
     name = draw(st.uuids().map(str) | imports)
-    found: list[Any] = [Pass(5), draw(campaigns(name)), draw(works)]
+    found: list[Any] = [Pass(5), draw(campaigns(name)), Pass(draw(st.sampled_from([0, 0, 10, 30]))), draw(decides)]
+    found.append(draw(works))
     for _ in range(draw(st.integers(0, 2))):
         found += [draw(interruptions(name)), draw(works)]
     return found
@@ -108,9 +121,10 @@ joining = st.builds(
 )
 members = st.builds(Deliver, st.lists(of("membership.change", joining), min_size=3, max_size=8), st.just(True))
 """Users are in segments already, some of them in as many as they may."""
+LIST_END = [Pass(30), Decide(100, [None]), *END]
 chapters = st.one_of(lists_applied(), lists_applied(), st.builds(lambda step: [step], strays | steps))
 list_stories = st.builds(
-    lambda first, chapters: [beginning, first, *(step for chapter in chapters for step in chapter), *END],
+    lambda first, chapters: [beginning, first, *(step for chapter in chapters for step in chapter), *LIST_END],
     members,
     st.lists(chapters, min_size=4, max_size=7),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from schemas.commands import COMMANDS
 from schemas.producer import Place
 from schemas.topics import Topic
 from tests.model.happened import key_of
@@ -37,8 +38,7 @@ INSTANTS = [after(seconds) for seconds in (5, 10, 10, 20, 45, 90)]
 
 def cancelling(one: Sent, id: str, place: Place | None = None) -> Sent:  # noqa: A002
     """The command that cancels it; sent where it was sent, if no other place is named."""
-    topic = Topic.SEGMENT_COMMANDS if one.type.startswith("segment.") else Topic.MEMBERSHIP_COMMANDS
-    right = Place(topic, key_of({"data": one.data}).encode())
+    right = Place(COMMANDS[one.type].topic, key_of({"data": one.data}).encode())
     data = {"command_id": one.id, "command_source": SOURCE}
     return Sent(id, "schedule.cancel", data, place=place or right)
 

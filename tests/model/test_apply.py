@@ -18,6 +18,7 @@ from tests.model.follow import follow
 from tests.model.happened import Event
 from tests.model.hold import hold_answers, hold_counts, hold_lists, hold_schedule, hold_tables
 from tests.model.hold_states import hold_states
+from tests.model.late_lists import LATE_ENDINGS
 from tests.model.list_strategies import ENDINGS, list_stories
 from tests.model.naive import Model
 from tests.model.schedule_strategies import FIXED, later_stories
@@ -72,8 +73,8 @@ def test_the_worker_does_what_the_model_does(settings: Settings, users: str) -> 
         hold()
 
 
-@pytest.mark.parametrize("limit", [LIMIT, 5_000])
-def test_lists_do_what_the_model_does(settings: Settings, limit: int) -> None:
+@pytest.mark.parametrize(("limit", "endings"), [(LIMIT, ENDINGS), (5_000, ENDINGS + LATE_ENDINGS)], ids=["few", "many"])
+def test_lists_do_what_the_model_does(settings: Settings, limit: int, endings: list[list[Any]]) -> None:
     """Imports, with all else between their chunks; with few segments allowed to a user, and with many."""
     worker_settings = settings.model_copy(update={"segments_of_user_max": limit})
     with asyncio.Runner() as runner:
@@ -83,7 +84,7 @@ def test_lists_do_what_the_model_does(settings: Settings, limit: int) -> None:
         def hold(story: list[Any]) -> None:
             runner.run(_tell(worker_settings, story))
 
-        for ending in ENDINGS:
+        for ending in endings:
             hold = example([beginning, *ending, *END])(hold)
         hold()
 
