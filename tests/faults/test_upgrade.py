@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ import pytest
 from tests.conftest import beside, make_settings
 from tests.services import Provided
 from tests.support.audit import audit
-from tests.support.line import line
+from tests.support.line import Line, line
 from tests.support.load import Load
 from tests.support.workers import Worker, workers
 from worker.kafka import topics as kafka_topics
@@ -32,6 +33,8 @@ EARLIER = "3953b65"
 """The last version whose schema knows neither counts, imports, schedules nor states."""
 ROOT = Path(__file__).parents[2]
 COUNTED_SECONDS_MAX = 30.0
+LATER = 24
+AHEAD = timedelta(days=300)
 COUNTED = """
 select not exists (
     select from (select segment_key, count(*) as members from memberships where included group by segment_key) m
@@ -78,11 +81,12 @@ async def deployed(services: Provided, earlier: Path) -> AsyncIterator[Settings]
 
 @pytest.mark.timeout(240)
 async def test_a_worker_is_replaced_while_it_works(deployed: Settings, earlier: Path, tmp_path: Path) -> None:
-    """The earlier one goes on beside the new schema and the new one, which begins no sooner than that is there."""
+    """The earlier ones go on beside the new schema and the new one, which begins no sooner than that is there."""
     await kafka_topics.ensure(deployed)
-    async with workers(deployed, 3, tmp_path) as (old, early, new), line(deployed) as outside:
-        old.directory = earlier
-        await old.start()
+    async with workers(deployed, 4, tmp_path) as (old, last, early, new), line(deployed) as outside:
+        for worker in (old, last):
+            worker.directory = earlier
+            await worker.start()
         load = Load(outside, 31)
         await load.populate()
         sending = asyncio.create_task(load.run(stop := asyncio.Event(), bursts_max=400, pause_seconds=0.3))
@@ -99,7 +103,49 @@ async def test_a_worker_is_replaced_while_it_works(deployed: Settings, earlier: 
         stop.set()
         await sending
         await audit(outside, deployed, load.sent, load.garbage)
+        kept = await _put_off(outside)
+        assert await new.stop() == 0, new.log()
+        await _fall_due_unnoticed(outside)
+        await new.start()
+        assert await last.stop() == 0, last.log()
+        await _hold_decided(outside, kept)
         await _counted(deployed)
+
+
+async def _put_off(outside: Line) -> list[str]:
+    """Of commands that are due in the other order than they come in, those that the new one gets, which keeps them."""
+    await outside.ask("segment.create", {"segment": "later"})
+    users = [f"later{number}" for number in range(LATER)]
+    for user in users:
+        await outside.send("user.register", {"user_id": user})
+    for number, user in enumerate(users):
+        at = datetime.now(UTC) + AHEAD - timedelta(seconds=number)
+        await outside.send("membership.change", {"user_id": user, "add": ["later"]}, id=user, effectiveat=at)
+    said = await outside.until(lambda said: {one.cause for one in said} >= set(users))
+    kept = {one.cause for one in said if one.type == "command.scheduled"}
+    assert kept
+    return [user for user in reversed(users) if user in kept]
+
+
+async def _fall_due_unnoticed(outside: Line) -> None:
+    """They are due while an earlier version has all partitions, publishes, and does what runs by itself."""
+    connection = await asyncpg.connect(outside.settings.database_url.get_secret_value())
+    await connection.execute("update schedule set effective_at = effective_at - $1::interval", 2 * AHEAD)
+    waiting = await connection.fetch("select * from schedule")
+    await outside.ask("segment.update", {"segment": "later", "percent": 0})
+    await outside.until(
+        lambda said: any(one.type == "segment.populated" and one.data["segment"] == "later" for one in said)
+    )
+    assert await connection.fetch("select * from schedule") == waiting
+    await connection.close()
+
+
+async def _hold_decided(outside: Line, kept: list[str]) -> None:
+    """Each of them once, and all in the order in which they were due."""
+    said = await outside.until(lambda said: sum(one.cause in kept for one in said) >= 2 * len(kept))
+    decided = [one for one in said if one.cause in kept and one.type == "membership.changed"]
+    decided.sort(key=lambda one: int(one.event["sequence"]))
+    assert [one.cause for one in decided] == kept
 
 
 async def _goes_on(load: Load) -> None:
