@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from tests.acceptance.shell import Shell
+
+REJECTED_SECONDS_MAX = 30.0
 
 
 async def test_a_membership_that_begins_later(shell: Shell, name: str) -> None:
@@ -33,6 +36,14 @@ async def test_a_membership_that_begins_later(shell: Shell, name: str) -> None:
     assert f"{name}  membership.change will not take effect at 2" in done
     assert f'No command "{name}" waits: it has taken effect, was cancelled' in await shell.bad("unschedule", name)
     assert await shell.good("schedule", "--user", name) == "nothing is scheduled there\n"
+    await shell.good("send", "membership.change", change, "--id", f"{name}-2", "--wait", "--at", "P1M")
+    await shell.good("send", "user.forget", json.dumps({"user_id": name}), "--wait")
+    assert await shell.good("schedule", "--user", name) == "nothing is scheduled there\n"
+    async with asyncio.timeout(REJECTED_SECONDS_MAX):
+        while "was forgotten before the command took effect" not in (past := await shell.good("history", name)):
+            pass
+    assert "to come" not in past
+    assert "rejected user_not_found" in past
 
 
 async def test_a_ramp(shell: Shell, name: str) -> None:

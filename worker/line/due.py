@@ -143,7 +143,7 @@ class Due:
             if keys:
                 self._first = keys[0], Batch(batch.records[:1], ())
                 await self._decide(context, taken, failure)
-            await session.fetch("schedule_remove", keys)
+            await session.fetch("schedule_remove", keys, [row["user_id"] for row, _ in taken] or None)
             await conclude(context, self._clock, timedelta(seconds=WAIT_SECONDS_MAX * (self._outdated + 1)))
         for (command_type, result), count in context.counts.items():
             metrics.COMMANDS.labels(command_type, result).inc(count)

@@ -134,7 +134,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "imports_clear": (500,),
     "schedule_next": (NOW, 500),
     "schedule_take": (NOW, 500, 8_000_000),
-    "schedule_remove": ([*range(500)],),
+    "schedule_remove": ([*range(500)], ["u1"]),
     "schedule_cancel": ([UUID(int=number) for number in range(100)], ["t"] * 100, [b"k"] * 100, NOW),
 }
 

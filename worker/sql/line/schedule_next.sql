@@ -1,5 +1,5 @@
--- returns command_type and overdue_seconds of the first commands that are due at $1, or where that is null now, and for each user
--- who was forgotten before all that was scheduled for it is rejected, a row without a command_type; at most $2 of both
+-- returns command_type and overdue_seconds of the first commands that are due at $1, or where that is null now, and rows without a
+-- command_type for users who were forgotten, as long as not all that was scheduled for them is rejected; at most $2 of each
 with moment as materialized (
     select coalesce($1::timestamptz, clock_timestamp()) as now
 )
