@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,6 +15,7 @@ from schemas.envelope import STRUCTURED_HEADERS
 from schemas.events import EVENTS, SUBJECT_TOPICS, EventType, names_on
 from schemas.topics import Topic, topic_name
 from worker.errors import Unavailable
+from worker.journal.alike import OWN, VARIES, Shape, bounds
 from worker.journal.names import Names
 from worker.postgres.session import Record, Session
 from worker.settings import Settings
@@ -65,11 +68,29 @@ class Encoder:
         ahead of its own, and a journal that was once written with a wrong clock must be publishable. The events keep
         their `time`.
         """
-        await self.names.learn(_segment_keys(rows))
+        ends = bounds(rows)
+        await self.names.learn(_segment_keys(rows[start] for start in ends[:-1]))
         newest_ms = int(now.timestamp() * 1000) if now else TIMESTAMP_MS_MAX
-        return [self._event(row, newest_ms) for row in rows]
+        events: list[Event] = []
+        for start, end in pairwise(ends):
+            if end - start == 1:
+                events.append(self._event(rows[start], newest_ms))
+            elif rows[start]["type"] == "membership.changed":
+                events += self._alike(rows[start:end], newest_ms)
+            else:
+                events += [self._event(row, newest_ms) for row in rows[start:end]]
+        return events
 
-    def _event(self, row: Record, newest_ms: int) -> Event:
+    def _alike(self, rows: Sequence[Record], newest_ms: int) -> list[Event]:
+        """Events of users' changes that differ in number and user alone."""
+        model = self._event(dict(rows[0]) | dict.fromkeys(OWN, VARIES), newest_ms)
+        topic, timestamp_ms, value = model.topic, model.timestamp_ms, Shape(model.value).value
+        return [
+            Event(topic, user_id.encode(), value(sequence, user_id), timestamp_ms, sequence, _HEADERS)
+            for sequence, user_id in map(itemgetter(*OWN), rows)
+        ]
+
+    def _event(self, row: Record | dict[str, Any], newest_ms: int) -> Event:
         topic, key, subject, data = self._addressed(row)
         value = encode_event(
             id=f"{self._journal_id}-{row['sequence']}",
@@ -88,7 +109,7 @@ class Encoder:
         timestamp_ms = min(int(row["time"].timestamp() * 1000), newest_ms)
         return Event(topic, key, value, timestamp_ms, row["sequence"], _HEADERS)
 
-    def _addressed(self, row: Record) -> tuple[str, bytes | None, str, Any]:
+    def _addressed(self, row: Record | dict[str, Any]) -> tuple[str, bytes | None, str, Any]:
         """The event's topic, key, subject and data."""
         name: EventType = row["type"]
         if name == "membership.changed":
