@@ -13,6 +13,7 @@ with i as materialized (
         limit $2
     ) x on x.import_key = i.import_key
     left join users u on u.user_id = x.user_id
+    order by u.user_key -- as memberships are locked and rows are numbered
 ), crowded as materialized (
     select s.user_key, s.user_id
     from i, staged s
@@ -46,7 +47,17 @@ with i as materialized (
     select s.user_key, s.user_id, coalesce(w.effect, 'u') as effect
     from staged s left join written w using (user_key)
     where s.user_key is not null and s.user_key not in (select user_key from crowded)
-), told as materialized (
+), counted as materialized (
+    select
+        count(*) filter (where effect in ('e', 'E')) as entered,
+        count(*) filter (where effect = 'x') as exited,
+        count(*) filter (where effect = 'r') as renewed,
+        count(*) filter (where effect in ('u', 'U')) as unchanged,
+        count(*) filter (where effect <> 'u') + count(*) filter (where effect = 'E') as told
+    from decided
+), taken as materialized (
+    select count(*) as users, count(*) - count(user_key) as unknown, max(user_id) as last_user_id from staged
+), told as (
     select user_key, user_id, 0 as n, effect from decided where effect in ('E', 'U')
     union all
     select user_key, user_id, 1, effect from decided where effect not in ('u', 'U')
@@ -55,7 +66,7 @@ with i as materialized (
         sequence, time, type, reason, user_id, entered, exited, renewed, expires_at,
         command_id, command_source, correlation_id, traceparent
     )
-    select h.taken_after + row_number() over (order by t.user_key, t.n), h.time, 'membership.changed',
+    select h.taken_after + t.place, h.time, 'membership.changed',
         case when t.n = 0 then 'expiry' else 'import' end::change_reason, t.user_id,
         case when t.n = 1 and t.effect in ('e', 'E') then array[i.segment_key] end,
         case when t.n = 0 or t.effect = 'x' then array[i.segment_key] end,
@@ -63,16 +74,17 @@ with i as materialized (
         case when t.n = 1 and t.effect in ('e', 'E', 'r') and i.expires_at is not null then array[i.expires_at] end,
         case when t.n = 1 then i.command_id end, case when t.n = 1 then i.command_source end,
         case when t.n = 1 then i.correlation_id end, case when t.n = 1 then i.traceparent end
-    from journal_numbers((select count(*) from told), $3) h, told t, i
+    from i, journal_numbers((select told from counted), $3) h,
+        (select *, row_number() over (order by user_key, n) as place from told) t
 ), progress as (
     update imports
-    set next_user_id = coalesce((select max(user_id) from staged), next_user_id),
-        users = users + (select count(*) from staged),
-        entered = entered + (select count(*) from decided where effect in ('e', 'E')),
-        exited = exited + (select count(*) from decided where effect = 'x'),
-        renewed = renewed + (select count(*) from decided where effect = 'r'),
-        unchanged = unchanged + (select count(*) from decided where effect in ('u', 'U')),
-        unknown = unknown + (select count(*) from staged where user_key is null),
+    set next_user_id = coalesce(t.last_user_id, next_user_id),
+        users = imports.users + t.users,
+        entered = imports.entered + c.entered,
+        exited = imports.exited + c.exited,
+        renewed = imports.renewed + c.renewed,
+        unchanged = imports.unchanged + c.unchanged,
+        unknown = imports.unknown + t.unknown,
         unknown_sample = (unknown_sample || array(
             select user_id from staged where user_key is null order by user_id limit 50
         ))[:50],
@@ -80,9 +92,8 @@ with i as materialized (
         too_many_segments_sample = (too_many_segments_sample || array(
             select user_id from crowded order by user_id limit 50
         ))[:50],
-        state = case
-            when (select count(*) from staged) < $2 and mode = 'replace' then 'leaving' else state::text
-        end::import_state
+        state = case when t.users < $2 and mode = 'replace' then 'leaving' else state::text end::import_state
+    from counted c, taken t
     where import_key = $1 and exists (select from i)
 )
-select (select count(*) from staged) as decided, (select count(*) from told) as changed
+select t.users as decided, c.told as changed from taken t, counted c
