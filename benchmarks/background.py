@@ -41,8 +41,9 @@ BEGIN = {
     "expiry": MEMBERS % "now() - interval '1 minute'",
     "deletion": MEMBERS % "null" + "; update segments set deleted_at = now() where segment_key = 1;"
     " insert into deletions (segment_key, deleted_at) values (1, now())",
-    "import": "insert into imports (import, segment_key, mode, state, registers, began_at, committed_at, received)"
-    f" values ('bench', 1, 'add', 'applying', false, now(), now(), {USERS});"
+    "import": "insert into imports (import, segment_key, mode, state, registers, began_at, committed_at, received,"
+    " command_id, command_source) values"
+    f" ('bench', 1, 'add', 'applying', false, now(), now(), {USERS}, gen_random_uuid()::text, '/segmentation/cli');"
     " insert into import_users (import_key, user_id) select 1, user_id from users",
 }
 APPEND = """
