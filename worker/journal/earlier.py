@@ -24,22 +24,24 @@ class Earlier:
         self._seconds_max = settings.kafka_seconds_max
         self._whole = Whole(settings, topic, partitions)
 
-    async def users(self, head: int) -> list[str] | None:
-        """The next users whom a record has in a segment, or as of a number after `head`; None where none is left."""
+    async def users(self, head: int) -> dict[str, bool] | None:
+        """The next users who have a state, and whether it may be one that is not true any more where they are known.
+
+        That is where it has them in a segment, or is of a number after `head`. None where no user is left.
+        """
         async with asyncio.timeout(self._seconds_max):
             records = await self._whole.next(RECORDS_MAX)
         if records is None:
             await self.close()
             return None
-        return list(dict.fromkeys(record.key.decode() for record in records if _is_doubtful(record.value, head)))
+        last = {record.key.decode(): record.value for record in records}
+        return {user: _is_doubtful(value, head) for user, value in last.items() if value is not None}
 
     async def close(self) -> None:
         """Leave Kafka."""
         await self._whole.close()
 
 
-def _is_doubtful(value: bytes | None, head: int) -> bool:
-    if value is None:
-        return False
+def _is_doubtful(value: bytes, head: int) -> bool:
     state = orjson.loads(value)
     return bool(state["segments"]) or state["sequence"] > head

@@ -28,7 +28,7 @@ LOOK_SECONDS = 0.5
 """How often it is looked whether somebody has asked for a snapshot, and told how far one is, s."""
 
 
-Told = list[str] | None
+Told = dict[str, bool] | None
 Leading = Callable[[Coroutine[Any, Any, Told]], Coroutine[Any, Any, Told]]
 """Does work outside of the leader's session, as `Elected.leading`."""
 
@@ -89,12 +89,13 @@ class Snapshot:
         self._newest = (await self._session.row("snapshot_mark", place.snapshot, place.users, is_done))["newest"]
 
     async def _of_earlier(self, place: Place, now: datetime) -> Chunk:
-        """The states of users whom the topic has in a segment, and who are in none."""
+        """The states of users whom the topic has in a segment, and who are in none, and of those who were forgotten."""
         head = (await self._session.row("journal_head"))["sequence"]
         told = await self._leading(self._earlier.users(head))
         if told is None:
             return Chunk([], place._replace(stage="users"))
-        left = [row["user_id"] for row in await self._session.fetch("states_left", told)] if told else []
+        rows = await self._session.fetch("states_left", [*told], [*told.values()]) if told else []
+        left = [row["user_id"] for row in rows]
         records: list[StateRecord] = []
         while len(records) < len(left):
             records += await self._states.read(left[len(records) :], BYTES_MAX, now)

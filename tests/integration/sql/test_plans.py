@@ -113,6 +113,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "memberships_of_users": (users(100), NOW, 40_001),
     "states_read": (users(100), 20_000),
     "snapshot_users": (0, 100),
+    "states_left": (users(100), [True, False] * 50),
     "why": ("u5", "s1"),
     "journal_reach": ("u5",),
     "users_admit": (users(100), ["s1"] * 100, list(range(100))),
@@ -150,7 +151,7 @@ async def test_a_batch_costs_by_its_own_size(filled: asyncpg.Connection, name: s
     [
         *("expiry_chunk", "rollout_chunk", "deletion_chunk", "memberships_change", "users_register", "users_forget"),
         *("import_chunk", "import_register", "import_leave_chunk", "imports_clear"),
-        *("states_read", "snapshot_users"),
+        *("states_read", "snapshot_users", "states_left"),
         *("journal_read", "tally_chunk", "schedule_next", "schedule_take", "schedule_cancel"),
     ],
 )
