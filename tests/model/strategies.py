@@ -130,6 +130,38 @@ class Meet:
     ends: list[int | None]
 
 
+@dataclass(frozen=True)
+class Relay:
+    """The relay publishes so many times, each time so many rows of the journal and users of a snapshot at most.
+
+    Its session comes to a sudden end after `ends` of its statements, and another worker takes its place. After `waits`
+    of them others do `meanwhile`.
+    """
+
+    turns: int
+    rows: int
+    users: int
+    memberships: int
+    """So many memberships in states make a transaction full."""
+    ends: int | None = None
+    waits: int | None = None
+    meanwhile: Any = None
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Another worker becomes the relay, with the topic of states switched on or off."""
+
+    is_on: bool
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Somebody asks for a snapshot, perhaps because the topic of states was lost and was made anew."""
+
+    is_lost: bool
+
+
 users = st.sampled_from(USERS)
 segments = st.sampled_from(SEGMENTS)
 expiries = st.none() | st.integers(1, 12).map(lambda tens: START + timedelta(seconds=10 * tens))

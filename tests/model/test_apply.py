@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import asyncpg
 import hypothesis
 import pytest
 from hypothesis import HealthCheck, example, given, note
+from hypothesis import strategies as st
 
 from tests.model.compare import by_key, ordered
 from tests.model.deciding import decide
@@ -22,16 +24,20 @@ from tests.model.late_lists import LATE_ENDINGS
 from tests.model.list_strategies import ENDINGS, list_stories
 from tests.model.naive import Model
 from tests.model.schedule_strategies import FIXED, later_stories
+from tests.model.state_strategies import STATE_STORIES, followed_by_relay, state_stories, woven
 from tests.model.strategies import (
     AFTER_DELETION,
     END,
     LIMIT,
+    Ask,
     Decide,
     Deliver,
     Expire,
     Garbage,
     Meet,
     Pass,
+    Relay,
+    Replace,
     Retain,
     RollOut,
     Sent,
@@ -49,7 +55,7 @@ PHASES = [hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.ge
 """What meets at the same time does not always meet alike, so that shrinking leads nowhere."""
 EMPTY = """
 truncate users, segments, memberships, journal, inbox, positions, deletions, rollouts, expiry_held,
-    segment_counts, segment_days, imports, import_users, schedule, schedule_forgotten
+    segment_counts, segment_days, imports, import_users, schedule, schedule_forgotten, state_snapshots
 restart identity cascade;
 update journal_head set sequence = 0, time = 'epoch';
 update tally set sequence = null, time = null
@@ -58,52 +64,46 @@ update tally set sequence = null, time = null
 
 @pytest.mark.parametrize("users", ["registered", "any"])
 def test_the_worker_does_what_the_model_does(settings: Settings, users: str) -> None:
-    worker_settings = settings.model_copy(update={"users": users})
-    with asyncio.Runner() as runner:
-
-        @hypothesis.settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
-        @given(stories)
-        def hold(story: list[Any]) -> None:
-            runner.run(_tell(worker_settings, story))
-
-        for percent in (Decimal(0), Decimal(100)):
-            for after in AFTER_DELETION:
-                story = [beginning, *lapse_then_delete(percent, [after]), *END]
-                hold = example(story)(hold)
-        hold()
+    lapses = [
+        followed_by_relay([beginning, *lapse_then_delete(percent, [after]), *END])
+        for percent in (Decimal(0), Decimal(100))
+        for after in AFTER_DELETION
+    ]
+    _hold(settings.model_copy(update={"users": users}), stories, 80, lapses)
 
 
 @pytest.mark.parametrize(("limit", "endings"), [(LIMIT, ENDINGS), (5_000, ENDINGS + LATE_ENDINGS)], ids=["few", "many"])
 def test_lists_do_what_the_model_does(settings: Settings, limit: int, endings: list[list[Any]]) -> None:
     """Imports, with all else between their chunks; with few segments allowed to a user, and with many."""
-    worker_settings = settings.model_copy(update={"segments_of_user_max": limit})
-    with asyncio.Runner() as runner:
-
-        @hypothesis.settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
-        @given(list_stories)
-        def hold(story: list[Any]) -> None:
-            runner.run(_tell(worker_settings, story))
-
-        for ending in endings:
-            hold = example([beginning, *ending, *END])(hold)
-        hold()
+    fixed = [followed_by_relay([beginning, *ending, *END]) for ending in endings]
+    _hold(settings.model_copy(update={"segments_of_user_max": limit}), list_stories, 20, fixed)
 
 
 @pytest.mark.parametrize(("users", "stories_max"), [("registered", 20), ("any", 5)])
 def test_what_takes_effect_later_does_what_the_model_does(settings: Settings, users: str, stories_max: int) -> None:
     """Scheduled, cancelled, overdue and ordinary commands in any order; several processes decide, and end suddenly."""
-    worker_settings = settings.model_copy(update={"users": users})
+    fixed = [followed_by_relay([beginning, *story, *END]) for story in FIXED]
+    _hold(settings.model_copy(update={"users": users}), later_stories, stories_max, fixed)
+
+
+def test_the_topic_of_states_is_true_at_any_moment(settings: Settings) -> None:
+    """Switched on and off, with snapshots, relays that end suddenly, and all else between their statements."""
+    _hold(settings, state_stories, 20, STATE_STORIES)
+
+
+def _hold(settings: Settings, stories: st.SearchStrategy[list[Any]], stories_max: int, fixed: list[list[Any]]) -> None:
+    """Tell random stories and the fixed ones."""
     with asyncio.Runner() as runner:
 
         @hypothesis.settings(
             max_examples=stories_max, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES
         )
-        @given(later_stories)
+        @given(woven(stories))
         def hold(story: list[Any]) -> None:
-            runner.run(_tell(worker_settings, story))
+            runner.run(_tell(settings, story))
 
-        for story in FIXED:
-            hold = example([beginning, *story, *END])(hold)
+        for story in fixed:
+            hold = example(story)(hold)
         hold()
 
 
@@ -111,21 +111,13 @@ async def _tell(worker_settings: Settings, story: list[Any]) -> None:
     connection = await asyncpg.connect(worker_settings.database_url.get_secret_value())
     try:
         await connection.execute(EMPTY)
-        everything: list[Event] = []
-        async with World(worker_settings, has_states=worker_settings.users == "registered") as world:
+        async with World(worker_settings) as world:
             unknown_users = "admitted" if worker_settings.users == "any" else "refused"
             model = Model(world.reader.salts, unknown_users, worker_settings.segments_of_user_max)
             for step in story:
-                if isinstance(step, Tell):
-                    await world.tell()
-                    continue
-                if isinstance(step, Meet):
-                    everything += await _meet(world, model, step)
-                    continue
-                actual, expected = await _step(connection, world, model, step)
-                everything += actual
-                _hold_events(step, actual, expected)
-            await hold_tables(connection, world, model, everything)
+                await _go(connection, world, model, step)
+            await world.relaying.finish()
+            await hold_tables(connection, world, model, world.journaled)
             await hold_answers(world, model)
             await hold_lists(connection, world, model)
             await hold_schedule(connection, model)
@@ -133,6 +125,23 @@ async def _tell(worker_settings: Settings, story: list[Any]) -> None:
             hold_states(world, model)
     finally:
         await connection.close()
+
+
+async def _go(connection: asyncpg.Connection[asyncpg.Record], world: World, model: Model, step: Any) -> None:
+    """Do it, and hold its events against the model's."""
+    match step:
+        case Tell():
+            await world.tell()
+        case Meet():
+            await _meet(world, model, step)
+        case Relay():
+            await world.relaying.go_on(step, partial(_go, connection, world, model, step.meanwhile))
+        case Replace(is_on):
+            world.relaying.replaced(is_on=is_on)
+        case Ask(is_lost):
+            await world.relaying.asked(is_lost=is_lost)
+        case _:
+            _hold_events(step, *await _step(connection, world, model, step))
 
 
 async def _step(
@@ -162,7 +171,7 @@ async def _step(
     return await world.events(), []
 
 
-async def _meet(world: World, model: Model, step: Meet) -> list[Event]:
+async def _meet(world: World, model: Model, step: Meet) -> None:
     """What came first is in the journal; the model follows it."""
     pairs = _paired(world, step.records)
     await world.meet([received for _, _, received in pairs], step)
@@ -184,7 +193,6 @@ async def _meet(world: World, model: Model, step: Meet) -> list[Event]:
     assert reused == [event for command in others for event in model.apply(command, world.now)]
     codes = [event["data"]["code"] for event in others_left if event not in readable]
     assert sorted(codes) == sorted(record.code for record, _, _ in pairs if isinstance(record, Garbage))
-    return events
 
 
 def _paired(world: World, sent: list[Sent | Garbage]) -> list[Any]:

@@ -22,6 +22,7 @@ from tests.model.compare import Reader
 from tests.model.happened import Event
 from tests.model.lists import ABANDONED_AFTER, Reached
 from tests.model.mortal import Mortal
+from tests.model.relaying import Relaying
 from tests.model.strategies import START, Garbage, Meet, Sent, Work
 from worker.errors import Fenced, Unavailable
 from worker.jobs.deletion import Deletion
@@ -32,7 +33,6 @@ from worker.jobs.retention import Retention
 from worker.jobs.rollout import Rollout
 from worker.jobs.tally import Tally
 from worker.journal.encode import Encoder
-from worker.journal.state import StateRecord, States
 from worker.line.apply import Applier, Outcome
 from worker.line.batch import Batch, Received, Span
 from worker.postgres.session import Database
@@ -57,12 +57,7 @@ class World:
     epoch: int = 0
     sequence: int = 0
     reader: Reader = field(default_factory=Reader)
-    has_states: bool = True
-    topic: dict[str, StateRecord] = field(default_factory=dict)
-    """The compacted topic of states, as it is now."""
-    moments: list[dict[str, StateRecord]] = field(default_factory=list)
-    """And as it was whenever something was published."""
-    published: list[Event] = field(default_factory=list)
+    journaled: list[Event] = field(default_factory=list)
     """All events, the first with the sequence 1."""
 
     async def __aenter__(self) -> World:
@@ -78,7 +73,7 @@ class World:
         self.tally = Tally(database.session("tally"))
         self.tally._size.rows = self.tally._size._rows_max = 3
         self.encoder = Encoder(self.looking, self.settings, "test")
-        self.states = States(self.looking, self.settings, self.encoder.names, "test")
+        self.relaying = Relaying(self.settings, lambda: self.now)
         prefix = self.settings.topic_prefix
         for topic in (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS, Topic.IMPORT_COMMANDS):
             for partition in range(PARTITIONS):
@@ -93,6 +88,7 @@ class World:
     async def __aexit__(self, *_: object) -> None:
         for session in (*self.sessions, *self.leading, self.looking):
             await session.close()
+        await self.relaying.close()
 
     def jobs(self) -> tuple[Rollout, Expiry, Deletion]:
         """As a process makes them that is elected; rollouts take two users a turn."""
@@ -255,14 +251,10 @@ class World:
         rows = await self.looking.fetch("journal_read", self.sequence, begin, 10**6, 10**9)
         assert [row["sequence"] for row in rows] == list(range(self.sequence + 1, self.sequence + 1 + len(rows)))
         self.sequence += len(rows)
-        if self.has_states:
-            _, records = await self.states.beside(rows, 10**9, self.now)
-            self.topic |= {record.key.decode(): record for record in records}
-            self.moments.append(dict(self.topic))
         encoded = await self.encoder.encode(rows)
         self.reader.learn(event.value for event in encoded)
         events = [self.reader.read(event.value, event.key) for event in encoded]
-        self.published += events
+        self.journaled += events
         return events
 
 
