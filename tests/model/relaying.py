@@ -30,7 +30,9 @@ class Moment:
     """The topic after one of the relay's transactions."""
 
     sequence: int
-    """Events up to it were published by then."""
+    """Events up to it were published by then, …"""
+    head: int
+    """… and up to this one journaled."""
     topic: dict[str, StateRecord]
     """What compaction leaves."""
     current: frozenset[str]
@@ -57,8 +59,8 @@ class Interrupted(Mortal):
 class Relaying:
     """Whichever worker is the relay, with the topic of states or without it, and what is in Kafka."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
-        self._settings, self._clock = settings, clock
+    def __init__(self, settings: Settings, clock: Callable[[], datetime], head: Callable[[], int]) -> None:
+        self._settings, self._clock, self._head = settings, clock, head
         self._session = cast("Interrupted", Interrupted.of(Database(settings), "relay"))
         self._pace = Pace(1, 1, 1)
         self._cursor = cursor.encode(Cursor())
@@ -145,7 +147,7 @@ class Relaying:
         place = share.cursor.place
         if place is not None and place.stage == "done" and place.snapshot >= self._asked_for:
             self._is_whole = True
-        self.moments.append(Moment(self.sequence, self.topic, self._current, self._is_whole))
+        self.moments.append(Moment(self.sequence, self._head(), self.topic, self._current, self._is_whole))
 
     def _forget_what_is_current(self) -> None:
         self._current, self._is_whole = frozenset(), False

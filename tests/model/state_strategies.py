@@ -117,7 +117,29 @@ FULL = [
     replace(PUBLISH, memberships=8),
 ]
 """The states of all users are too many for one transaction, which could take their events and the chunk's users."""
-STATE_STORIES = [[*story, *END] for story in (*FIRST, EMPTY_THEN_FORGOTTEN, LOST, DYING, BESIDE, FULL)]
+AHEAD: list[Any] = [
+    *OFF,
+    Deliver([Sent(f"again {number}", "user.register", {"user_id": USERS[0]}) for number in range(20)], together=True),
+    _forget("away", USERS[2]),
+    Replace(is_on=True),
+    replace(CHUNK, turns=15, rows=1),
+]
+"""A snapshot is at its end before it is published that a user was forgotten, whom it did not find any more."""
+CAME_AND_WENT: list[Any] = [
+    everybody_in,
+    _change("leave", USERS[0], remove=SEGMENTS[:2]),
+    PUBLISH,
+    Replace(is_on=False),
+    _change("come", USERS[0], add=[(SEGMENTS[0], None)]),
+    _change("leave again", USERS[0], remove=SEGMENTS[:1]),
+    PUBLISH,
+    Replace(is_on=True),
+    PUBLISH,
+]
+"""What the topic said when it was switched off is true again when it is switched on."""
+STATE_STORIES = [
+    [*story, *END] for story in (*FIRST, EMPTY_THEN_FORGOTTEN, LOST, DYING, BESIDE, FULL, AHEAD, CAME_AND_WENT)
+]
 
 
 state_steps = st.one_of(commands, st.sampled_from(["expire", "sweep", "roll out", "pass"]).flatmap(STEPS.__getitem__))

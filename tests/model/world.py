@@ -73,7 +73,7 @@ class World:
         self.tally = Tally(database.session("tally"))
         self.tally._size.rows = self.tally._size._rows_max = 3
         self.encoder = Encoder(self.looking, self.settings, "test")
-        self.relaying = Relaying(self.settings, lambda: self.now)
+        self.relaying = Relaying(self.settings, lambda: self.now, lambda: self.sequence)
         prefix = self.settings.topic_prefix
         for topic in (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS, Topic.IMPORT_COMMANDS):
             for partition in range(PARTITIONS):
