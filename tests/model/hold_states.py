@@ -102,12 +102,14 @@ def _hold_record(record: StateRecord, state: State, journaled: Journaled, *, has
 def _hold_moment(moment: Moment, states: dict[int, State], journaled: Journaled) -> None:
     """Whoever reads the topic, and then the events after those that were published by then, lacks none.
 
-    While a snapshot is written that holds for those whose record is there already. What the topic does not say anew, as
-    it is true, may be what was journaled by then and was yet to be published.
+    While a snapshot is written that holds for those whose record is there already. What it does not say anew, as it is
+    true, may be what was journaled by then and was yet to be published.
     """
     for user in journaled.users() if moment.is_whole else moment.current:
         record = moment.topic.get(user)
-        if record is None or record.sequence < journaled.last(user, moment.sequence):
+        if record and user in moment.current:
+            assert record.sequence >= journaled.last(user, moment.sequence), (user, moment)
+        else:
             held = _untils(states[id(record)]) if record else {}
             sequences = range(moment.sequence, moment.head + 1)
             assert any(journaled.held(user, number) == held for number in sequences), (user, moment)

@@ -113,7 +113,7 @@ FULL = [
     PUBLISH,
     Deliver([Sent(f"known {user}", "user.register", {"user_id": user}) for user in USERS], together=True),
     *[replace(PUBLISH, turns=1, memberships=8)] * 3,
-    Ask(is_lost=False),
+    Ask(is_lost=True),
     replace(PUBLISH, memberships=8),
 ]
 """The states of all users are too many for one transaction, which could take their events and the chunk's users."""
