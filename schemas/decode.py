@@ -4,8 +4,8 @@ There are two ways with one outcome: the short one takes the good structured mem
 bytes; the long one judges every other record step by step, and finds what to say about it.
 """
 
-import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -26,22 +26,17 @@ from schemas.commands import (
     names_on,
 )
 from schemas.content import content_of, content_of_names
-from schemas.envelope import REQUIRED_ATTRIBUTES, STRUCTURED_HEADERS, TYPE_CHARACTERS_MAX, Envelope, qualified
+from schemas.envelope import REQUIRED_ATTRIBUTES, STRUCTURED_HEADERS, Envelope, qualified
 from schemas.imports import ImportBegin, Opening
-from schemas.judged import Command, DataT_co, Refusal, refused, untimely
-from schemas.rejections import FieldError, RefusalCode, RejectionCode
+from schemas.judged import Command, DataT_co, Refusal, refusal, refused, untimely
+from schemas.rejections import FieldError, RejectionCode
 from schemas.resolve import Problems, key_error, resolve, resolve_opening
 from schemas.schedules import too_far
 from schemas.topics import Topic
 from schemas.values import (
-    ATTRIBUTE_PATTERN,
-    CORRELATIONID_CHARACTERS_MAX,
-    ID_CHARACTERS_MAX,
     RECORD_KEY_BYTES_MAX,
     SEGMENTS_PER_COMMAND_MAX,
-    SOURCE_CHARACTERS_MAX,
     shown,
-    traceparent,
 )
 
 __all__ = ["Command", "DataT_co", "Refusal", "decode", "refused", "untimely"]
@@ -55,10 +50,10 @@ _membership: TypeAdapter[Record] = TypeAdapter(
     ]
 )
 _membership_record = _membership.validator.validate_json
-_ATTRIBUTE = re.compile(ATTRIBUTE_PATTERN[1:-1])
 _N, _I, _BACKSLASH = b"NI\\"  # one byte is found ten times faster than a word
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NONE = Problems()
+UNJUDGED = "The record could not be judged, by a mistake in the worker; nothing of it was applied"
 _NO_TIME = FieldError("time", "must be given, as the record's own timestamp is no date")
 
 
@@ -70,11 +65,28 @@ def decode(
     timestamp_ms: int,
     record_bytes_max: int,
 ) -> Command | Refusal:
-    """The command in a record of one of the command topics, or why there is none. Never raises.
+    """The command in a record of one of the command topics, or why there is none. Raises nothing but MemoryError.
 
     `timestamp_ms` is the record's own, in milliseconds since 1970; `record_bytes_max` bounds the value's size,
-    RECORD_KEY_BYTES_MAX the key's. Judged in this order: `too_large`, `malformed`, `unknown_type`, `invalid`.
+    RECORD_KEY_BYTES_MAX the key's. Judged in this order: `too_large`, `malformed`, `unknown_type`, `invalid`; `failed`
+    where a mistake of this module or of a library leaves no other judgement.
     """
+    try:
+        return _decoded(value, headers, key, topic, timestamp_ms, record_bytes_max)
+    except MemoryError:
+        raise  # says nothing about the record
+    except Exception as error:  # noqa: BLE001 - one record must not end every worker that reads it
+        return _unjudged(error, value, headers)
+
+
+def _decoded(
+    value: bytes | None,
+    headers: Sequence[tuple[str, bytes]],
+    key: bytes | None,
+    topic: Topic,
+    timestamp_ms: int,
+    record_bytes_max: int,
+) -> Command | Refusal:
     if (
         topic is _MEMBERSHIP_COMMANDS
         and value is not None
@@ -199,36 +211,45 @@ def _judge(
     """The long way."""
     if value is not None and len(value) > record_bytes_max:
         message = f"The value has {len(value):,} bytes; at most {record_bytes_max:,} are taken."
-        return _refusal(RejectionCode.TOO_LARGE, message, binding.header_attributes(headers))
+        return refusal(RejectionCode.TOO_LARGE, message, binding.header_attributes(headers))
     event = binding.read(value, headers)
     if key is not None and len(key) > RECORD_KEY_BYTES_MAX:
         return _key_too_large(key, event)
     if isinstance(event, binding.Unreadable):
-        return _refusal(RejectionCode.MALFORMED, event.message, event.attributes)
+        return refusal(RejectionCode.MALFORMED, event.message, event.attributes)
     return _judge_event(event, value or b"", key, topic, timestamp_ms=timestamp_ms)
+
+
+def _unjudged(error: Exception, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Refusal:
+    attributes: Mapping[str, Any] = {}
+    with suppress(Exception):  # it may be what has raised
+        event = binding.read(value, headers)
+        attributes = event.attributes if isinstance(event, binding.Unreadable) else event
+    message = f"{UNJUDGED} ({type(error).__name__}: {shown(str(error))})."
+    return refusal(RejectionCode.FAILED, message, attributes)
 
 
 def _key_too_large(key: bytes, event: dict[str, Any] | binding.Unreadable) -> Refusal:
     said = f"has {len(key):,} bytes; at most {RECORD_KEY_BYTES_MAX:,} are taken"
     attributes = event.attributes if isinstance(event, binding.Unreadable) else event
-    return _refusal(RejectionCode.TOO_LARGE, f"The record key {said}.", attributes, [FieldError("key", said)])
+    return refusal(RejectionCode.TOO_LARGE, f"The record key {said}.", attributes, [FieldError("key", said)])
 
 
 def _judge_event(
     event: dict[str, Any], value: bytes, key: bytes | None, topic: Topic, *, timestamp_ms: int
 ) -> Command | Refusal:
     if errors := _attribute_errors(event):
-        return _refusal(
+        return refusal(
             RejectionCode.MALFORMED, f"The record is no CloudEvent: {sentences.summary(errors)}", event, errors
         )
     if unknown := _type_error(event["type"], topic):
-        return _refusal(RejectionCode.UNKNOWN_TYPE, unknown, event, [FieldError("type", unknown)])
+        return refusal(RejectionCode.UNKNOWN_TYPE, unknown, event, [FieldError("type", unknown)])
     holds_nul = b"\\u0000" in value
     errors = [FieldError(sentences.path(at), "must not hold the character U+0000") for at in _nul(event, holds_nul)]
     command = errors or _validated(event, key, topic, timestamp_ms)
     if isinstance(command, Command):
         return command
-    return _refusal(RejectionCode.INVALID, f"The command is invalid: {sentences.summary(command)}", event, command)
+    return refusal(RejectionCode.INVALID, f"The command is invalid: {sentences.summary(command)}", event, command)
 
 
 def _nul(event: dict[str, Any], holds_nul: bool) -> list[tuple[str | int, ...]]:
@@ -266,23 +287,3 @@ def _validated(event: dict[str, Any], key: bytes | None, topic: Topic, timestamp
     except ValidationError as found:
         return sentences.field_errors(found, event)
     return _command(record, key, topic, timestamp_ms)
-
-
-def _refusal(
-    code: RefusalCode, message: str, attributes: Mapping[str, Any], errors: Sequence[FieldError] = ()
-) -> Refusal:
-    def read(name: str, characters_max: int) -> str | None:
-        text = attributes.get(name)
-        fits = isinstance(text, str) and len(text) <= characters_max and _ATTRIBUTE.fullmatch(text)
-        return text if fits else None
-
-    return Refusal(
-        code=code,
-        message=message,
-        errors=[error._asdict() for error in errors[: sentences.ERRORS_MAX]],
-        command_id=read("id", ID_CHARACTERS_MAX),
-        command_source=read("source", SOURCE_CHARACTERS_MAX),
-        command_type=read("type", TYPE_CHARACTERS_MAX),
-        correlationid=read("correlationid", CORRELATIONID_CHARACTERS_MAX),
-        traceparent=traceparent(attributes.get("traceparent")),
-    )

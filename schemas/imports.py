@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue, create_model
 from schemas.envelope import Data
 from schemas.forms import TEXT, never
 from schemas.times import Timestamp, Ttl
-from schemas.values import IMPORT_USERS_MAX, Segment, UserId
+from schemas.values import COUNT_MAX, IMPORT_USERS_MAX, Segment, UserId
 
 _REMOVE: dict[str, JsonValue] = {"type": "string", "const": "remove"}
 ImportId = Annotated[UserId, Field(description="Names the import; of the same form as a user id.")]
@@ -65,6 +65,7 @@ class ImportCommit(Named):
         default=None,
         strict=True,
         ge=0,
+        le=COUNT_MAX,
         description="How many user ids were sent in all, repeats included; where it differs nothing is applied.",
     )
 

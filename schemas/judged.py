@@ -1,17 +1,26 @@
 """What a record turns out to be: a command, or a refusal."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 from typing_extensions import TypeVar  # pydantic brings it; it has defaults
 
 from schemas import sentences
 from schemas.commands import CommandType, Payload
-from schemas.envelope import qualified
-from schemas.rejections import FieldError, RejectionCode
+from schemas.envelope import TYPE_CHARACTERS_MAX, qualified
+from schemas.rejections import FieldError, RefusalCode, RejectionCode
+from schemas.values import (
+    ATTRIBUTE_PATTERN,
+    CORRELATIONID_CHARACTERS_MAX,
+    ID_CHARACTERS_MAX,
+    SOURCE_CHARACTERS_MAX,
+    traceparent,
+)
 
+_ATTRIBUTE = re.compile(ATTRIBUTE_PATTERN[1:-1])
 DataT_co = TypeVar("DataT_co", default=Payload, covariant=True)
 
 
@@ -54,6 +63,28 @@ class Refusal:
     command_type: str | None
     correlationid: str | None
     traceparent: str | None
+
+
+def refusal(
+    code: RefusalCode, message: str, attributes: Mapping[str, Any], errors: Sequence[FieldError] = ()
+) -> Refusal:
+    """The refusal of a record by its own bytes, with those of its attributes that are text within the limits."""
+
+    def read(name: str, characters_max: int) -> str | None:
+        text = attributes.get(name)
+        fits = isinstance(text, str) and len(text) <= characters_max and _ATTRIBUTE.fullmatch(text)
+        return text if fits else None
+
+    return Refusal(
+        code=code,
+        message=message,
+        errors=[error._asdict() for error in errors[: sentences.ERRORS_MAX]],
+        command_id=read("id", ID_CHARACTERS_MAX),
+        command_source=read("source", SOURCE_CHARACTERS_MAX),
+        command_type=read("type", TYPE_CHARACTERS_MAX),
+        correlationid=read("correlationid", CORRELATIONID_CHARACTERS_MAX),
+        traceparent=traceparent(attributes.get("traceparent")),
+    )
 
 
 def refused(command: Command, code: RejectionCode, message: str, errors: Sequence[FieldError] = ()) -> Refusal:

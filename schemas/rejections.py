@@ -26,7 +26,11 @@ class RejectionCode(StrEnum):
 
 
 RefusalCode = Literal[
-    RejectionCode.MALFORMED, RejectionCode.UNKNOWN_TYPE, RejectionCode.INVALID, RejectionCode.TOO_LARGE
+    RejectionCode.MALFORMED,
+    RejectionCode.UNKNOWN_TYPE,
+    RejectionCode.INVALID,
+    RejectionCode.TOO_LARGE,
+    RejectionCode.FAILED,
 ]
 """The codes that a record can get from its bytes alone, before any state is looked at."""
 
@@ -51,7 +55,7 @@ MEANINGS: dict[RejectionCode, str] = {
     RejectionCode.NOT_SCHEDULED: "no command of that id and source waits on this topic and under this key: it has "
     "taken effect, was cancelled, or was never scheduled",
     RejectionCode.FAILED: "applying this one command failed in the database for a reason of its own"
-    "; the rest of its batch went through",
+    "; the rest of its batch went through. Or a mistake in the worker kept it from judging the record",
 }
 
 

@@ -21,6 +21,8 @@ TAG_CHARACTERS_MAX = 255
 TAGS_MAX = 64
 SEGMENTS_PER_COMMAND_MAX = 1_000
 IMPORT_USERS_MAX = 5_000
+COUNT_MAX = 2**53 - 1
+"""The largest count; all programs that read JSON have integers up to here."""
 RECORD_KEY_BYTES_MAX = 1_024
 SHOWN_CHARACTERS_MAX = 60
 

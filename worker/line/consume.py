@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from schemas.decode import decode
+from schemas.decode import Refusal, decode
+from schemas.rejections import RejectionCode
 from schemas.topics import Topic, topic_name
 from worker.errors import Unavailable
 from worker.kafka.clients import (
@@ -253,6 +254,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             topic, end = self.topics[partition.topic], records[-1].offset + 1
             for record in records:
                 what = decode(record.value, record.headers, record.key, topic, record.timestamp, bytes_max)
+                if isinstance(what, Refusal) and what.code is RejectionCode.FAILED:
+                    log.error(
+                        "a record could not be judged",
+                        topic=record.topic,
+                        partition=record.partition,
+                        offset=record.offset,
+                        error=what.message,
+                    )
                 size = len(record.value or b"")
                 received.append(
                     Received(partition.topic, partition.partition, record.offset, record.key, record.value, size, what)
