@@ -34,7 +34,9 @@ def import_(
     ttl: Annotated[str | None, typer.Option(help="For how long, ISO 8601, such as P2M.")] = None,
     expires_at: Annotated[str | None, typer.Option(help="Until when, RFC 3339.")] = None,
     register: Annotated[bool, typer.Option("--register", help="Register users whom nobody knows.")] = False,
-    column: Annotated[str | None, typer.Option(help="The column with the user ids.")] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The column with the user ids: its name, or without a header its number.")
+    ] = None,
     import_id: Annotated[
         str | None, typer.Option("--id", help="Names the import: again with the same file, it goes on.")
     ] = None,

@@ -23,7 +23,8 @@ from schemas.values import IMPORT_USERS_MAX
 from worker.cli.ahead import ahead
 from worker.cli.console import complain, err, out, plain, show, write
 from worker.cli.decided import APPLIED, Decided
-from worker.cli.import_file import Row, rows
+from worker.cli.import_cell import Row
+from worker.cli.import_file import rows
 from worker.cli.render import line, local_time
 from worker.cli.sender import Prepared, Sender, make
 from worker.cli.tail import Tail, is_caused, tail
@@ -76,6 +77,7 @@ class Rejects:
     file: TextIO | None
     count: int = 0
     first: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, row: Row) -> None:
         """Note one more."""
@@ -188,7 +190,7 @@ def _pieces(file: BinaryIO, wanted: Wanted, rejects: Rejects, record_bytes_max: 
     """Lists of ids, each of which fits into a record; the same for the same file."""
     piece: list[str] = []
     size, size_max = 0, int(record_bytes_max * PIECE_SHARE)
-    for row in rows(file, wanted.file, wanted.column):
+    for row in rows(file, wanted.file, wanted.column, rejects.notes.append):
         if row.reason is not None:
             rejects.add(row)
             continue
@@ -240,6 +242,8 @@ def _say(row: Record) -> None:
 
 def _summary(wanted: Wanted, rejects: Rejects, sent: int) -> None:
     err.print(Text(f"import {plain(wanted.id)}: {sent:,} user ids sent, {rejects.count:,} rows left out", "dim"))
+    for note in rejects.notes:
+        err.print(Text(plain(note), "yellow"))
     for row in rejects.first:
         err.print(Text(f"row {row.number:,}: {plain(row.text)[:80]}: {row.reason}", "yellow"))
     if rejects.count > len(rejects.first):
