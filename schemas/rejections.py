@@ -44,8 +44,8 @@ MEANINGS: dict[RejectionCode, str] = {
     RejectionCode.SEGMENT_EXISTS: "there is a segment of that name already",
     RejectionCode.USER_NOT_FOUND: "there is no such user, and `SEGMENTATION_USERS` is `registered`; or the user was "
     "forgotten after the command was scheduled",
-    RejectionCode.ID_REUSED: "another command, of another type or with other data, has used this `source` and `id` "
-    "within `SEGMENTATION_DEDUPLICATION_WINDOW`; said once",
+    RejectionCode.ID_REUSED: "another command, of another type, with other data or for another instant, has used this "
+    "`source` and `id` within `SEGMENTATION_DEDUPLICATION_WINDOW`; said once",
     RejectionCode.TOO_MANY_SEGMENTS: "the user would be in more segments, or more segments would have a percent, than "
     "`SEGMENTATION_SEGMENTS_OF_USER_MAX`",
     RejectionCode.IMPORT_EXISTS: "there is, or lately was, an import of that id: choose another one",

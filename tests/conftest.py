@@ -64,6 +64,15 @@ async def database_url(services: Provided, template: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def empty(services: Provided) -> AsyncIterator[Settings]:
+    """A database without a schema, and no topics."""
+    name = f"empty_{uuid4().hex[:12]}"
+    await _administer(services.database_url, f"create database {name}")
+    yield make_settings(services.kafka_bootstrap_servers, beside(services.database_url, name))
+    await _administer(services.database_url, f"drop database {name} with (force)")
+
+
+@pytest.fixture
 def topic_prefix() -> str:
     """The first part of the names of the test's own topics."""
     return _new_name()

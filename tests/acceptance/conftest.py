@@ -43,19 +43,6 @@ def shell(deployed: Settings) -> Shell:
 
 
 @pytest.fixture
-async def empty(services: Provided) -> AsyncIterator[Settings]:
-    """A database without a schema, and no topics."""
-    name = f"empty_{uuid4().hex[:12]}"
-    server = await asyncpg.connect(services.database_url)
-    try:
-        await server.execute(f"create database {name}")
-        yield make_settings(services.kafka_bootstrap_servers, beside(services.database_url, name))
-        await server.execute(f"drop database {name} with (force)")
-    finally:
-        await server.close()
-
-
-@pytest.fixture
 def name() -> str:
     """For segments and users that no other test knows."""
     return f"n{uuid4().hex[:12]}"

@@ -40,6 +40,12 @@ async def test_a_file_is_imported_and_told_of(shell: Shell, name: str, tmp_path:
     ]
     assert (row["users"], row["unknown"]) == (3, 1)
     assert name in await shell.good("imports")
+    told = json.loads(await shell.good("segment", name, "--json"))
+    assert [change["type"].split(".", 1)[1] for change in told["changes"]] == [
+        "import.completed.v1",
+        "import.began.v1",
+        "segment.created.v1",
+    ], "the pieces of the list are left out"
 
 
 async def test_a_list_from_standard_input_replaces_the_members(shell: Shell, name: str) -> None:

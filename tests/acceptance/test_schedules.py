@@ -18,7 +18,13 @@ async def test_a_membership_that_begins_later(shell: Shell, name: str) -> None:
     await shell.good("send", "-", "--wait", stdin="\n".join(map(json.dumps, commands)))
     change = json.dumps({"user_id": name, "add": [name], "ttl": "P1D"})
     send = ("send", "membership.change", change, "--id", name, "--wait", "--at")
-    assert f"{name}  membership.change scheduled for 2" in await shell.good(*send, "P1M")
+    said = await shell.good(*send, "P1M")
+    assert f"{name}  membership.change scheduled for 2" in said
+    instant = said.splitlines()[0].rpartition("--at ")[2]
+    assert said.startswith(f"--at P1M is {instant}; a retry under this id must repeat that instant: --at 2")
+    assert f"scheduled before: membership.change {name} of" in await shell.good(*send, instant)
+    moved = (await shell.run(*send, "P1M")).out
+    assert "rejected id_reused" in moved
     assert f"+{name} until 2" in await shell.good("schedule", "--user", name)
     (row,) = map(json.loads, (await shell.good("schedule", "--segment", name, "--json")).splitlines())
     assert (row["command_id"], row["user_id"], row["data"]["remove"]) == (name, name, [])
@@ -30,7 +36,8 @@ async def test_a_membership_that_begins_later(shell: Shell, name: str) -> None:
     assert coming == row
     told = (await shell.good("history", name)).splitlines()
     assert told[0] == "to come"
-    assert "membership.change scheduled for" in told[2]
+    assert "rejected id_reused" in told[2]
+    assert any("membership.change scheduled for" in line for line in told[3:])
 
     done = await shell.good("unschedule", name)
     assert f"{name}  membership.change will not take effect at 2" in done

@@ -42,6 +42,8 @@ async def test_all_about_a_segment(shell: Shell, name: str) -> None:
     assert (row["segment"], row["members"], row["entered_today"], row["exited_today"]) == (name, 3, 3, 0)
     listed = await shell.good("segments", "--match", name.upper(), "--tag", name, "--sort", "members")
     assert all(part in listed for part in (name, "3", "+3"))
+    await shell.good("send", "segment.update", json.dumps({"segment": name, "description": f"Größe {name}"}), "--wait")
+    assert name in await shell.good("segments", "--match", f"GRÖSSE {name.upper()}")
     assert "no such segment" in await shell.good("segments", "--owner", f"{name}x")
 
 

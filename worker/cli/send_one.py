@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from rich.text import Text
 
 from schemas.binding import parse
+from schemas.times import rfc3339
 from worker.cli.console import complain, out, plain
 from worker.cli.decided import Decided
 from worker.cli.instants import instant
@@ -16,6 +17,9 @@ from worker.cli.sender import Prepared, Sender, make
 from worker.cli.tail import Tail, is_caused, tail
 from worker.errors import ConfigurationError
 from worker.settings import load
+
+RETRY = "; a retry under this id must repeat that instant: --at {}"
+"""Since the same distance from another now is another instant, and so another command."""
 
 
 async def send_one(
@@ -37,9 +41,11 @@ async def send_one(
         raise ConfigurationError(
             f"""the data is not JSON: {error}; quote it for your shell, such as '{{"user_id": "ada"}}'"""
         ) from error
-    effective_at = None if at is None else instant(at, "--at", datetime.now(UTC)).isoformat()
+    effective_at = None if at is None else rfc3339(instant(at, "--at", datetime.now(UTC)))
     given = {"type": command_type, "data": content, "id": command_id, "effectiveat": effective_at}
     command = make(given, source, settings.record_bytes_max)
+    if at is not None and effective_at is not None and at.startswith("P"):
+        out.print(Text(f"--at {at} is {effective_at}" + (RETRY.format(effective_at) if command_id else "")))
     if wait_seconds is None:
         async with Sender(settings) as sender:
             await sender.send(command)

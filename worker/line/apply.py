@@ -13,6 +13,7 @@ from uuid import UUID
 from schemas.commands import MembershipQuery
 from schemas.decode import Command, Refusal, refused, untimely
 from schemas.rejections import FieldError, RejectionCode
+from schemas.times import rfc3339
 from schemas.topics import may_be_replied_to
 from schemas.values import shown
 from worker.errors import CommitUnknown, Fenced, Refused, WorkerError
@@ -223,8 +224,11 @@ class Applier:
 def _reused(command: Command) -> Refusal:
     what = f"The id {shown(command.id)} of source {shown(command.source)}"
     message = (
-        f"{what} was used before, by a command of another type or with other data; nothing of this one was applied."
+        f"{what} was used before, by a command of another type, with other data or for another instant; nothing of "
+        "this one was applied."
     )
+    if command.effective_at is not None:
+        message += f" A retry repeats the instant too; this one names {rfc3339(command.effective_at)}."
     return refused(command, RejectionCode.ID_REUSED, message, [FieldError("id", "must be another for each command")])
 
 

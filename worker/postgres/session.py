@@ -59,6 +59,13 @@ _SETUP = (
     asyncpg.InsufficientPrivilegeError,
     asyncpg.UndefinedTableError,
 )
+_UNLIKE_SCHEMA = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedObjectError,
+    asyncpg.InvalidSchemaNameError,
+)
 _KINDS: tuple[tuple[Any, type[WorkerError], bool], ...] = (
     (_STRAINED, Strained, False),
     (TimeoutError, Slow, False),
@@ -269,4 +276,9 @@ def _sentence(error: Exception) -> str:
         return "a statement took longer than its limit"
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return f"{error}; deploy/roles.sql grants what a worker needs, and `segmentation doctor` names what is missing"
+    if isinstance(error, _UNLIKE_SCHEMA):
+        return (
+            f"{error}: the schema is missing or older than this version, or not in the search_path; run "
+            "`segmentation migrate`"
+        )
     return str(error) or type(error).__name__

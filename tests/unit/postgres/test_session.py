@@ -99,6 +99,21 @@ def test_messages_tell_the_place_and_no_password() -> None:
     assert str(raised.value) == "PostgreSQL at db.example:5432/x: a statement took longer than its limit"
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        asyncpg.UndefinedTableError,
+        asyncpg.UndefinedColumnError,
+        asyncpg.UndefinedFunctionError,
+        asyncpg.UndefinedObjectError,
+    ],
+)
+def test_a_schema_that_lacks_something_names_its_remedy(kind: type[asyncpg.PostgresError]) -> None:
+    said = r"it does not exist: the schema is missing .* `segmentation migrate`"
+    with pytest.raises(WorkerError, match=said), session(Connection())._translated():
+        raise kind("it does not exist")
+
+
 def test_a_dropped_session_holds_no_connection() -> None:
     connection = Connection()
     dropped = session(connection)
