@@ -10,7 +10,7 @@ import csv
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from schemas.values import USER_ID_CHARACTERS_MAX, shown
@@ -79,12 +79,35 @@ def _text(found: Iterator[Line], column: str | None, note: Callable[[str], None]
             f"row {first.number:,} begins a JSON text of several lines or values: write an object a line, "
             "as `jq -c '.[]'` does of an array"
         )
-    separators, outside = named[1] if named else SEPARATORS, _QUOTED.sub("", first.text)
-    separator = max(separators, key=outside.count)
-    if separator in outside:
+    separators = named[1] if named else SEPARATORS
+    separator = _separator(first, separators, column)
+    if separator:
         yield from _table(everything, separator, column, note)
     else:
         yield from _list(everything, separators, column, note)
+
+
+def _separator(first: Line, separators: str, column: str | None) -> str | None:
+    """What separates the columns, by the first row; None if there is one column.
+
+    Where it holds several that could, the one that shows a header with the user ids does.
+    """
+    outside = _QUOTED.sub("", first.text)
+    found = [separator for separator in separators if separator in outside]
+    if len(found) < 2:
+        return found[0] if found else None
+    wanted = set(COLUMNS if column is None or column.isdecimal() else (column.strip().lower(),))
+    telling = [one for one in found if wanted & {cell.strip(' "').lower() for cell in first.text.split(one)}]
+    if len(telling) == 1:
+        return telling[0]
+    raise ConfigurationError(
+        f"row {first.number:,} holds {' and '.join(map(_called, found))}: name the column with the user ids with "
+        "--column if this row is the header, or say what separates the columns in a line before it, such as sep=;"
+    )
+
+
+def _called(separator: str) -> str:
+    return "tabs" if separator == "\t" else shown(separator)
 
 
 def _list(found: Iterator[Line], separators: str, column: str | None, note: Callable[[str], None]) -> Iterator[Row]:
@@ -109,13 +132,12 @@ def _list(found: Iterator[Line], separators: str, column: str | None, note: Call
 def _wrong_in_list(text: str, separators: str) -> str | None:
     """What is wrong with a line without quotes around it."""
     if text.startswith('"') or text.endswith('"'):
-        return "a quote at one end has none at the other: quotes go around the id, and those inside are doubled"
+        return "its quotes do not match: they go around the whole id, and those inside are doubled"
     separator = next((separator for separator in separators if separator in text), None)
     if separator is None:
         return None
     return spoilt(text) or (
-        f"it holds the separator {shown(separator)}, but the file has one column: "
-        "put quotes around the id if it belongs to it"
+        f"it holds {_called(separator)}, but the file has one column: put quotes around the id if it belongs to it"
     )
 
 
@@ -141,7 +163,15 @@ def _table(found: Iterator[Line], separator: str, column: str | None, note: Call
 
 
 def _record(line: Line, found: Iterator[Line], separator: str) -> tuple[list[str], str | None]:
-    """The cells of a row with quotes, which may go on for some lines; or what is wrong with it.
+    """The cells of a row with quotes, which may go on for some lines; or what is wrong with it."""
+    try:
+        return next(_csv((line.text,), separator)), None
+    except csv.Error:
+        return _longer_record(line, found, separator)
+
+
+def _longer_record(line: Line, found: Iterator[Line], separator: str) -> tuple[list[str], str | None]:
+    """The same for a row that is no record in one line.
 
     Where a row of several lines is wrong, nobody can tell which lines belong to it: ConfigurationError.
     """
@@ -157,7 +187,7 @@ def _record(line: Line, found: Iterator[Line], separator: str) -> tuple[list[str
             yield another.text + "\n"
 
     try:
-        return next(csv.reader(texts(), delimiter=separator, strict=True, skipinitialspace=True)), None
+        return next(_csv(texts(), separator)), None
     except csv.Error as error:
         if is_one_line and len(line.text) > csv.field_size_limit():
             return [], f"a cell in quotes has more than {csv.field_size_limit():,} characters"
@@ -167,6 +197,10 @@ def _record(line: Line, found: Iterator[Line], separator: str) -> tuple[list[str
             f"row {line.number:,}: a quote begins that is not closed before the next cell or row: "
             "close it, or double it if it belongs to the text; nothing is imported until then"
         ) from error
+
+
+def _csv(texts: Iterable[str], separator: str) -> Iterator[list[str]]:
+    return csv.reader(texts, delimiter=separator, strict=True, skipinitialspace=True)
 
 
 def _too_long(line: Line) -> str | None:

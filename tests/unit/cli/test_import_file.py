@@ -48,6 +48,9 @@ def ids(content: bytes, column: str | None = None) -> list[str]:
         b"user_id,x\nada,\ngrace,1\n,only the other column\n,,\n",
         b"sep=;\nuser_id;x\nada;1,5\ngrace;2\n",
         b"sep=\t\r\nuser_id\r\nada\r\ngrace\r\n",
+        b'"user_id";last, first\nada;"Lovelace, Ada"\ngrace;1,5\n',
+        b"sep=;\nuser_id;last, first\nada;L, A\ngrace;H, G\n",
+        b"tags;all,user_id\na;b,ada\nc,grace\n",
         b'"sep=|"\nx|user_id\n1|ada\n2|grace\n',
         b'name, user_id\nA, "ada"\nG, "grace"\n',
     ],
@@ -59,6 +62,7 @@ def test_the_ids_are_found_whatever_the_form(content: bytes) -> None:
 def test_the_column_is_named() -> None:
     content = b"Customer,User\n7,ada\n8,grace\n"
     assert ids(content, "customer") == ["7", "8"]
+    assert ids(b"no,a;customer\n1,2;ada\n", "customer") == ["ada"]
     assert ids(content) == ["ada", "grace"]
     assert ids(b'{"who": "ada"}\n{"who": 7}\n', "who") == ["ada", "7"]
 
@@ -66,6 +70,7 @@ def test_the_column_is_named() -> None:
 def test_a_column_without_a_header_has_a_number() -> None:
     assert ids(b"Ada,ada\nGrace,grace\n", "2") == ["ada", "grace"]
     assert ids(b"Ada,user_id\nGrace,grace\n", "2") == ["grace"]
+    assert ids(b"sep=;\nada;1,5\ngrace;2\n", "1") == ["ada", "grace"]
     assert ids(b"2,1\nada,x\n", "2") == ["ada"], "a name goes before a number"
     assert ids(b"ada\ngrace\n", "1") == ["ada", "grace"]
 
@@ -130,8 +135,8 @@ def test_what_is_no_id_is_told_with_its_row_in_every_form(cell: str, reason: str
         (b"user_id,x\nada,1\n" + b"x" * 300_000 + b",u1\ngrace,2\n", "x" * 1_000 + "…", "1–128"),
         (b"x,user_id\n1,ada\n" + b"x" * 3_000_000 + b",u1\n2,grace\n", "x" * 1_000 + "…", "longer than"),
         (b"user_id\nada\n" + b"x" * 3_000_000 + b"\ngrace\n", "x" * 1_000 + "…", "longer than"),
-        (b'user_id\nada\n"u1\ngrace\n', '"u1', "at one end"),
-        (b'user_id\nada\nu1"\ngrace\n', 'u1"', "at one end"),
+        (b'user_id\nada\n"u1\ngrace\n', '"u1', "do not match"),
+        (b'user_id\nada\nu1"\ngrace\n', 'u1"', "do not match"),
         (b'{"id": "ada"}\n{"id": 5\n{"id": "grace"}\n', '{"id": 5', "no JSON"),
         (b'{"id": "ada"}\n' + b"[" * 9_999 + b'\n{"id": "grace"}\n', "[" * 1_000 + "…", "no JSON"),
         (b'{"id": "ada"}\n{"x": 1}\n{"id": "grace"}\n', '{"x": 1}', "it has no user_id"),
@@ -156,6 +161,8 @@ def test_a_row_that_is_wrong_holds_up_no_other(content: bytes, text: str, reason
         (b"a,b\n1,2\n", None, "--column.* by its number"),
         (b"a,b\n1,2\n", "c", 'there is no "c"; the first row has "a", "b"'),
         (b"a,b\n1,2\n", "3", "number, 1 to 2"),
+        (b"ada;1,5\n", "1", 'row 1 holds "," and ";".*sep='),
+        (b"ada\t1,5\n", None, 'row 1 holds "," and tabs'),
         (b"ada\n\xff\xfe\xfa\n", None, "row 2 holds bytes that are no UTF-8.*iconv"),
         (b"ada\n" * 20_000 + b"J\xf6rg\n", None, "row 20,001 holds"),
         ("ada\ngrace".encode("utf-16")[:-1], None, "row 2 holds bytes that are no UTF-16"),
