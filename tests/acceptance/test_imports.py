@@ -20,7 +20,7 @@ async def test_a_file_is_imported_and_told_of(shell: Shell, name: str, tmp_path:
     file.write_text(f"user_id;note\n{name}-0;a\n{name}-1;b\n1.23E+17;c\n{name}-x;d\n{name}-0;e\n")
     words = ("import", name, str(file), "--id", name, "--wait", "--rejects", str(rejects))
     done = await shell.run(*words)
-    assert (done.code, done.out.count("2 entered")) == (0, 1), done
+    assert (done.code, done.out.count("3 user ids: 2 entered")) == (0, 1), done
     assert f"1 are not known and were left out, such as {name}-x" in done.out
     assert "4 user ids sent, 1 rows left out" in done.err
     assert "row 4: 1.23E+17: it looks like a number that a spreadsheet has rounded" in done.err
@@ -34,6 +34,10 @@ async def test_a_file_is_imported_and_told_of(shell: Shell, name: str, tmp_path:
     assert again.code == 0, again
     told = json.loads(again.out)
     assert (told["received"], told["entered"], told["state"]) == (4, 2, "completed"), "a second run repeats nothing"
+    assert f"import {name} was completed before" in again.err
+    assert "with this list; nothing was sent" in again.err
+    file.write_text(f"{name}-2\n")
+    assert "with another list than this" in await shell.bad(*words)
 
     (row,) = [
         row for row in map(json.loads, (await shell.good("imports", "--json")).splitlines()) if row["import"] == name
@@ -54,17 +58,33 @@ async def test_a_list_from_standard_input_replaces_the_members(shell: Shell, nam
     assert "1 entered" in first.out, first
     second = await shell.run("import", name, "-", "--mode", "replace", "--wait", stdin=f"{name}-1\n")
     assert "1 entered, 1 exited" in second.out, second
+    assert "--allow-empty" in await shell.bad("import", name, "-", "--mode", "replace", stdin="")
     members = await shell.good("members", name, "--all", "--csv")
     assert [line.split(",")[0] for line in members.splitlines()[1:]] == [f"{name}-1"]
 
 
 async def test_what_can_not_be_imported_is_said(shell: Shell, name: str, tmp_path: Path) -> None:
-    missing = await shell.run("import", name, str(tmp_path / "none.csv"))
-    assert (missing.code, "segment_not_found" in missing.err) == (1, True), missing
-    await _segment(shell, name, 0)
-    missing = await shell.run("import", name, str(tmp_path / "none.csv"), "--id", f"{name}-2")
-    assert (missing.code, "none.csv: No such file" in missing.err) == (1, True), missing
+    assert "none.csv: No such file" in await shell.bad("import", name, str(tmp_path / "none.csv"), "--id", name)
+    assert f"There is no import {name!r}" in (await shell.run("imports", "--cancel", name)).out, "it was not begun"
     assert (await shell.run("import", name, "--mode", "remove", "--ttl", "P1D", stdin="x")).code == 1
+
+
+async def test_a_file_that_is_mended_is_never_mixed_with_what_was_sent(shell: Shell, name: str, tmp_path: Path) -> None:
+    """As many ids, in pieces of which the first one was sent before: their number proves nothing."""
+    await _segment(shell, name, 1)
+    file, ids = tmp_path / "list", [f"{name}-{number}\n" for number in range(20_000)]
+    words = ("import", name, str(file), "--id", name)
+    file.write_bytes("".join(ids).encode() + b"\xff\n")
+    broken = await shell.bad(*words)
+    assert "UTF-8" in broken
+    assert f"`segmentation imports --cancel {name}` drops it" in broken
+    file.write_text("".join(["other\n", *ids[1:]]))
+    assert "id_reused: under this id another list was sent before" in await shell.bad(*words, "--wait")
+    (row,) = [
+        row for row in map(json.loads, (await shell.good("imports", "--json")).splitlines()) if row["import"] == name
+    ]
+    assert (row["state"], row["received"] > 0) == ("open", True)
+    assert "cancelled" in await shell.good("imports", "--cancel", name)
 
 
 async def test_an_id_is_of_one_import(shell: Shell, name: str) -> None:

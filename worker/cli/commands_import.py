@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Annotated
 from uuid import uuid4
 
 import typer
 
-from worker.cli.commands_ask import value_of
+from worker.cli.commands_ask import Wait, value_of
 from worker.cli.console import EXIT_FAILED, run
 
 importing = typer.Typer()
@@ -41,7 +42,17 @@ def import_(
         str | None, typer.Option("--id", help="Names the import: again with the same file, it goes on.")
     ] = None,
     rejects: Annotated[str | None, typer.Option(help="File for the rows that are no user ids.")] = None,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Go on with a list of nobody; with replace, everyone leaves.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Until all is applied, and print what came of it.")] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Longest wait for a worker's answer, seconds; 30 if none, and then without end while it is applied.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --wait: the outcome as JSON.")] = False,
 ) -> None:
     """Bring a list of users into a segment, or out of it."""
@@ -58,7 +69,9 @@ def import_(
         registers=register,
         column=column,
         rejects=rejects,
+        allows_empty=allow_empty,
         waits=wait,
+        wait_seconds=timeout,
         as_json=as_json,
         has_chosen_id=import_id is not None,
     )
@@ -67,8 +80,23 @@ def import_(
 
 
 @importing.command(epilog="Example: `segmentation imports`")
-def imports(as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False) -> None:
-    """List the imports: how far they are, and what became of them. Reads PostgreSQL only."""
-    from worker.cli import import_list
+def imports(
+    cancel: Annotated[
+        str | None, typer.Option(metavar="ID", help="Drop this import; what it has changed before stays.")
+    ] = None,
+    timeout: Wait = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+) -> None:
+    """List the imports: how far they are, and what became of them. Reads PostgreSQL only, or drops one."""
+    if cancel is None:
+        from worker.cli import import_told
 
-    run(import_list.listing(as_json=as_json))
+        run(import_told.listing(as_json=as_json))
+        return
+    from schemas import values
+    from worker.cli.import_pieces import SOURCE
+    from worker.cli.send_one import send_one
+
+    data = json.dumps({"import": value_of(cancel, values.UserId, "--cancel")})
+    if not run(send_one("import.cancel", data, None, SOURCE, timeout)):
+        raise typer.Exit(EXIT_FAILED)

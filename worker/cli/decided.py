@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from schemas.rejections import RejectionCode
 from worker.cli.sender import Prepared
-from worker.errors import WorkerError
+from worker.errors import Unavailable, WorkerError
 from worker.line.names import command_name, reuse_name
 from worker.postgres.session import Database, DriverError, FastUUID, Record
 from worker.settings import Settings
@@ -16,6 +17,8 @@ from worker.settings import Settings
 LOOK_SECONDS_MAX = 3.0
 APPLIED = ""
 """What became of a command that was not refused."""
+REUSED = RejectionCode.ID_REUSED.value
+"""What becomes of a command under the name of another one, whether it was told so or not."""
 
 
 class Decided:
@@ -45,6 +48,19 @@ class Decided:
             command: outcome
             for command, (name, reused) in names.items()
             if (outcome := _outcome(command, found.get(name), found.get(reused))) is not None
+        }
+
+    async def outcomes(self, contents: Mapping[bytes, int]) -> dict[bytes, str]:
+        """What became of commands by their names, each with what it says: APPLIED, REUSED, or the code of its refusal.
+
+        Those that were not decided are left out. Raises Unavailable where PostgreSQL does not tell.
+        """
+        found = await self._look(list(contents))
+        if self.problem is not None:
+            raise Unavailable(self.problem)
+        return {
+            name: REUSED if row["content"] not in (None, contents[name]) else row["code"] or APPLIED
+            for name, row in found.items()
         }
 
     async def _look(self, names: Sequence[bytes]) -> dict[bytes, Record]:

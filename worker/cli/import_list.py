@@ -1,47 +1,34 @@
-"""`import` and `imports`: a list of users from a file into a segment, and what became of all lists."""
+"""`import`: a list of users from a file into a segment, told from its beginning to what came of it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
-import json
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
-from schemas.encode import encode_data
 from schemas.topics import Topic
-from schemas.values import IMPORT_USERS_MAX
+from worker.cli import import_told as told
 from worker.cli.ahead import ahead
-from worker.cli.console import complain, err, out, plain, show, write
-from worker.cli.decided import APPLIED, Decided
-from worker.cli.import_cell import Row
-from worker.cli.import_file import rows
-from worker.cli.render import line, local_time
-from worker.cli.sender import Prepared, Sender, make
-from worker.cli.tail import Tail, is_caused, tail
-from worker.errors import ConfigurationError, Unavailable
+from worker.cli.console import complain, err, plain, write
+from worker.cli.decided import APPLIED, REUSED, Decided
+from worker.cli.import_input import Source, opened
+from worker.cli.import_pieces import Pieces, Rejected
+from worker.cli.render import local_time
+from worker.cli.sender import Prepared, Sender
+from worker.cli.silence import Silence
+from worker.cli.tail import tail
+from worker.errors import ConfigurationError, WorkerError
 from worker.postgres.session import Database, Record, Session
-from worker.settings import Settings, load
+from worker.settings import load
 
-SOURCE = "/segmentation/import"
-PIECE_SHARE = 0.7
-"""The share of the largest record that the ids of one may take: the envelope needs some, and so do escapes."""
 LOOK_SECONDS = 0.5
-REASONS_SHOWN = 5
-LEFT_OUT = (
-    ("unknown", "are not known", "--register takes them"),
-    ("too_many_segments", "are in as many segments as a user may be", "see SEGMENTATION_SEGMENTS_OF_USER_MAX"),
-)
-"""Whom an import counts and leaves out: why, and what to do about it."""
+NOT_APPLIED_YET = "the workers apply one list after the other, at least one has to run; see `segmentation jobs`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +44,9 @@ class Wanted:
     registers: bool
     column: str | None
     rejects: str | None
+    allows_empty: bool
     waits: bool
+    wait_seconds: float | None
     as_json: bool
     has_chosen_id: bool
 
@@ -70,218 +59,206 @@ class Wanted:
         return data | ({"unknown_users": "register"} if self.registers else {})
 
 
-@dataclass(slots=True)
-class Rejects:
-    """The rows that are no user ids: counted, the first ones kept, all of them written to a file if one is wanted."""
+class Stage(Enum):
+    """How far an import has come by this command: what is left of it when the command ends."""
 
-    file: TextIO | None
-    count: int = 0
-    first: list[Row] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def add(self, row: Row) -> None:
-        """Note one more."""
-        self.count += 1
-        if len(self.first) < REASONS_SHOWN:
-            self.first.append(row)
-        if self.file is not None:
-            self.file.write(json.dumps(row._asdict(), ensure_ascii=False) + "\n")
+    NOTHING = auto()
+    BEGUN = auto()
+    COMMITTED = auto()
 
 
 async def load_list(wanted: Wanted) -> bool:
     """Send the file's user ids as an import; with `waits`, until all is applied. False where that failed.
 
-    Each piece has an id of its own that follows from the import's, so that a second run with the same id and file
-    repeats nothing and goes on where the first one was cut off.
+    Nothing is begun before the file's first ids are there. Each piece has an id of its own that follows from the
+    import's, so that a second run with the same id and file repeats nothing and goes on where the first one was cut
+    off; and the list is committed when each piece was taken as it was sent, never with one of another file among them.
     """
     settings = load()
-    async with tail(settings, (Topic.IMPORT_EVENTS, Topic.REJECTIONS)) as reading, Sender(settings) as sender:
+    with opened(wanted.file, wanted.rejects) as source:
+        pieces = ahead(source.pieces(wanted.column, settings.record_bytes_max))
+        first = await anext(pieces, None)
+        if first is None and not wanted.allows_empty:
+            told.left_out(source.rejects, wanted.rejects)
+            told.emptiness(wanted.segment, wanted.mode, source.rejects)
+            return False
         session = Database(settings).session("import")
         try:
-            if not await _begin(settings, sender, reading, wanted):
-                return False
-            if not wanted.has_chosen_id:
-                err.print(
-                    Text(f"import {plain(wanted.id)} has begun; interrupted, it goes on with --id {wanted.id}", "dim")
-                )
-            with _rejects(wanted) as rejects:
-                sent = await _send(settings, sender, wanted, rejects)
-                _summary(wanted, rejects, sent)
-            await _commit(sender, wanted, sent)
-            return not wanted.waits or await _outcome(session, wanted)
+            async with (
+                tail(settings, (Topic.IMPORT_EVENTS, Topic.REJECTIONS)) as reading,
+                Decided(settings) as decided,
+                Sender(settings) as sender,
+            ):
+                sending = Pieces(settings, sender, reading, decided, wanted.wait_seconds)
+                return await Run(wanted, source, sending, session).run(_again(first, pieces))
         finally:
             await session.close()
 
 
-async def listing(*, as_json: bool) -> None:
-    """Print every import that is remembered, with its progress."""
-    session = Database(load()).session("imports")
-    try:
-        found = await session.fetch("imports_list", None)
-    finally:
-        await session.close()
-    if as_json:
-        for row in found:
-            write(encode_data(dict(row) | {"segment_id": str(row["segment_id"])}).decode())
-        return
-    if not found:
-        out.print("nothing was imported yet; `segmentation import SEGMENT FILE` does")
-        return
-    table = Table("import", "segment", "mode", "state", "began", "received", "applied", "changed", box=SIMPLE_HEAD)
-    for row in found:
-        changed = f"+{row['entered']:,} -{row['exited']:,} ~{row['renewed']:,}"
-        cells = (
-            row["import"],
-            row["segment"],
-            row["mode"],
-            row["failure"] or row["state"],
-            local_time(row["began_at"]),
-        )
-        table.add_row(*map(plain, cells), f"{row['received']:,}", f"{row['users']:,}", changed)
-    show(table)
+class Run:
+    """One run of `import`."""
 
+    def __init__(self, wanted: Wanted, source: Source, sending: Pieces, session: Session) -> None:
+        self._wanted, self._source, self._sending, self._session = wanted, source, sending, session
+        self._stage = Stage.NOTHING
 
-async def _begin(settings: Settings, sender: Sender, reading: Tail, wanted: Wanted) -> bool:
-    """Open the import; True as soon as it is there, by this run or an earlier one that wanted the same."""
-    command = make({"type": "import.begin", "data": wanted.opening, "id": f"{wanted.id}:begin"}, SOURCE)
-    async with Decided(settings) as decided:
-        before = await _decided(decided, command)
-        if before:
-            complain(f"rejected before: {before}; an import {plain(wanted.id)} is not begun again, choose another --id")
-            return False
-        if before == APPLIED:
-            return True
-        await sender.send(command)
-        await sender.flush()
-        while True:
-            for event in await reading.poll():
-                if is_caused(event, command.id, SOURCE) and event["type"].endswith("command.rejected.v1"):
-                    err.print(line(event))
-                    return False
-            if await _decided(decided, command) == APPLIED:
-                return True
+    async def run(self, pieces: AsyncIterator[list[str]]) -> bool:
+        """From begin to end; whatever ends it before, a person is told how the import goes on."""
+        try:
+            return await self._whole(pieces)
+        except (WorkerError, asyncio.CancelledError) as error:
+            if self._stage is Stage.NOTHING:
+                raise
+            if isinstance(error, WorkerError):
+                complain(str(error))
+            about = told.staying if self._stage is Stage.BEGUN else told.committed
+            err.print(Text(about(self._wanted.id)))
+            if isinstance(error, WorkerError):
+                return False
+            raise
 
-
-async def _decided(decided: Decided, command: Prepared) -> str | None:
-    """What became of the command; None: nothing yet."""
-    found = (await decided.before([command])).get(command)
-    if decided.problem is not None:
-        raise Unavailable(decided.problem)
-    return found
-
-
-async def _send(settings: Settings, sender: Sender, wanted: Wanted, rejects: Rejects) -> int:
-    """Send the user ids piece by piece; returns how many."""
-    sent = 0
-    with _open(wanted.file) as (file, size), _bar("reading", size) as (bar, task):
-        number = 0
-        async for piece in ahead(_pieces(file, wanted, rejects, settings.record_bytes_max)):
-            number += 1
-            data = {"import": wanted.id, "user_ids": piece}
-            command = {"type": "import.users", "data": data, "id": f"{wanted.id}:{number}"}
-            await sender.send(make(command, SOURCE, settings.record_bytes_max))
-            sent += len(piece)
-            bar.update(task, completed=_place(file), description=f"sent {sent:,} ids")
-        await sender.flush()
-    return sent
-
-
-def _pieces(file: BinaryIO, wanted: Wanted, rejects: Rejects, record_bytes_max: int) -> Iterator[list[str]]:
-    """Lists of ids, each of which fits into a record; the same for the same file."""
-    piece: list[str] = []
-    size, size_max = 0, int(record_bytes_max * PIECE_SHARE)
-    for row in rows(file, wanted.file, wanted.column, rejects.notes.append):
-        if row.reason is not None:
-            rejects.add(row)
-            continue
-        weight = len(json.dumps(row.text)) + 1
-        if piece and (len(piece) == IMPORT_USERS_MAX or size + weight > size_max):
-            yield piece
-            piece, size = [], 0
-        piece.append(row.text)
-        size += weight
-    if piece:
-        yield piece
-
-
-async def _commit(sender: Sender, wanted: Wanted, sent: int) -> None:
-    data = {"import": wanted.id, "users": sent}
-    await sender.send(make({"type": "import.commit", "data": data, "id": f"{wanted.id}:commit"}, SOURCE))
-    await sender.flush()
-
-
-async def _outcome(session: Session, wanted: Wanted) -> bool:
-    """Wait until the import has ended, and say how."""
-    with _bar("applying", None) as (bar, task):
-        while True:
-            (row,) = await session.fetch("imports_list", wanted.id)
-            if row["ended_at"] is not None:
-                break
-            bar.update(
-                task, completed=row["users"], total=row["received"], description=f"applied {row['users']:,} users"
+    async def _whole(self, pieces: AsyncIterator[list[str]]) -> bool:
+        begin = self._sending.make("import.begin", self._wanted.opening, "begin")
+        before = await self._sending.before(begin)
+        if before is None:
+            return await self._begin_and_send(begin, pieces)
+        if before != APPLIED:
+            return self._refuse(
+                f"{before}: an import {self._wanted.id} was begun before with other options; choose another --id"
+                if before == REUSED
+                else f"rejected before: {before}; an import {self._wanted.id} is not begun again, choose another --id"
             )
-            await asyncio.sleep(LOOK_SECONDS)
-    if wanted.as_json:
-        write(encode_data(dict(row) | {"segment_id": str(row["segment_id"])}).decode())
+        row = await self._row()
+        if row is None or row["state"] == "failed":
+            why = "is no longer known" if row is None else f"has failed before, {row['failure']}"
+            return self._refuse(f"import {self._wanted.id} {why}: nothing was sent, choose another --id")
+        if row["state"] == "open":
+            self._stage = Stage.BEGUN
+            return await self._send(pieces, is_resumed=True)
+        return await self._compare(pieces, row)
+
+    async def _begin_and_send(self, begin: Prepared, pieces: AsyncIterator[list[str]]) -> bool:
+        self._stage = Stage.BEGUN
+        try:
+            await self._sending.send(begin)
+            await self._sending.settle()
+        except Rejected as rejected:
+            return False if rejected.is_told else self._refuse(str(rejected))
+        if not self._wanted.has_chosen_id:
+            name = plain(self._wanted.id)
+            err.print(Text(f"import {name} has begun; interrupted, it goes on with --id {name}", "dim"))
+        return await self._send(pieces, is_resumed=False)
+
+    async def _send(self, pieces: AsyncIterator[list[str]], *, is_resumed: bool) -> bool:
+        """Send what was not sent before, and commit it all."""
+        try:
+            sent, before = await self._send_pieces(pieces, is_resumed=is_resumed)
+            told.summary(self._wanted.id, self._source.rejects, self._wanted.rejects, sent, before)
+            await self._sending.settle()
+            self._stage = Stage.COMMITTED
+            await self._sending.send(self._commit(sent))
+            await self._sending.settle()
+        except Rejected as rejected:
+            return self._refuse(_mixed(self._wanted.id, rejected))
+        row = await self._row()
+        if self._wanted.waits or row is None or row["state"] == "failed":
+            return await self._outcome()
+        return True
+
+    async def _send_pieces(self, pieces: AsyncIterator[list[str]], *, is_resumed: bool) -> tuple[int, int]:
+        """Returns how many ids were sent, and how many of them by an earlier run."""
+        number = sent = before = 0
+        with _bar("reading", self._source.size) as (bar, task):
+            async for piece in pieces:
+                number += 1
+                command = self._piece(number, piece)
+                outcome = await self._sending.before(command) if is_resumed else None
+                if outcome is None:
+                    await self._sending.send(command)
+                elif outcome == APPLIED:
+                    before += len(piece)
+                else:
+                    raise Rejected(command.id, outcome)
+                sent += len(piece)
+                bar.update(task, completed=self._source.place(), description=f"sent {sent:,} ids")
+        return sent, before
+
+    async def _compare(self, pieces: AsyncIterator[list[str]], row: Record) -> bool:
+        """Of an import that is closed: whether it was the same list; nothing is sent."""
+        at, is_ended = local_time(row["ended_at"] or row["committed_at"]), row["ended_at"] is not None
+        when = f"was {'completed' if is_ended else 'committed'} before, at {at}"
+        number = sent = 0
+        is_same = True
+        async for piece in pieces:
+            number, sent = number + 1, sent + len(piece)
+            is_same = await self._sending.before(self._piece(number, piece)) == APPLIED
+            if not is_same:
+                break
+        if not is_same or await self._sending.before(self._commit(sent)) != APPLIED:
+            return self._refuse(
+                f"import {self._wanted.id} {when}, with another list than this, or too long ago to be compared: "
+                "nothing was sent, choose another --id"
+            )
+        err.print(Text(f"import {plain(self._wanted.id)} {when}, with this list; nothing was sent"))
+        self._stage = Stage.COMMITTED
+        return not self._wanted.waits or await self._outcome()
+
+    def _piece(self, number: int, piece: list[str]) -> Prepared:
+        return self._sending.make("import.users", {"import": self._wanted.id, "user_ids": piece}, str(number))
+
+    def _commit(self, sent: int) -> Prepared:
+        return self._sending.make("import.commit", {"import": self._wanted.id, "users": sent}, "commit")
+
+    async def _row(self) -> Record | None:
+        rows = await self._session.fetch("imports_list", self._wanted.id)
+        return rows[0] if rows else None
+
+    async def _outcome(self) -> bool:
+        """Wait until the import has ended, and say how."""
+        silence = Silence("progress", NOT_APPLIED_YET, self._wanted.wait_seconds)
+        progress = None
+        with _bar("applying", None) as (bar, task):
+            while True:
+                row = await self._row()
+                if row is None:
+                    raise ConfigurationError(f"import {self._wanted.id} is no longer known")
+                if row["ended_at"] is not None:
+                    break
+                if progress != (progress := (row["state"], row["users"], row["left_share"])):
+                    silence.heard()
+                silence.check()
+                said = f"applied {row['users']:,} users"
+                bar.update(task, completed=row["users"], total=row["received"], description=said)
+                await asyncio.sleep(LOOK_SECONDS)
+        if self._wanted.as_json:
+            write(told.document(row))
+        else:
+            told.outcome(row)
+        return bool(row["state"] == "completed")
+
+    def _refuse(self, why: str) -> bool:
+        complain(why)
+        return False
+
+
+def _mixed(name: str, rejected: Rejected) -> str:
+    """Why a list is not committed, or its commit was not taken, and what to do."""
+    if rejected.code == REUSED:
+        why = f"{rejected}: under this id another list was sent before, or this one before it was changed"
     else:
-        _say(row)
-    return bool(row["state"] == "completed")
+        why = f"{rejected}: `segmentation imports` says what became of the import"
+    return (
+        f"{why}. This list was not committed: drop the import, `segmentation imports --cancel {name}`, "
+        "and import the file under another --id"
+    )
 
 
-def _say(row: Record) -> None:
-    if row["state"] == "failed":
-        complain(f"import {plain(row['import'])} has failed: {row['failure']}")
-        return
-    counts = ", ".join(f"{row[name]:,} {name}" for name in ("entered", "exited", "renewed", "unchanged", "registered"))
-    out.print(Text.assemble((plain(row["segment"]), "bold magenta"), f"  {row['users']:,} users imported: {counts}"))
-    for name, why, advice in LEFT_OUT:
-        if row[name]:
-            sample = ", ".join(map(plain, row[f"{name}_sample"][:REASONS_SHOWN]))
-            out.print(Text(f"{row[name]:,} {why} and were left out, such as {sample}; {advice}"))
-
-
-def _summary(wanted: Wanted, rejects: Rejects, sent: int) -> None:
-    err.print(Text(f"import {plain(wanted.id)}: {sent:,} user ids sent, {rejects.count:,} rows left out", "dim"))
-    for note in rejects.notes:
-        err.print(Text(plain(note), "yellow"))
-    for row in rejects.first:
-        err.print(Text(f"row {row.number:,}: {plain(row.text)[:80]}: {row.reason}", "yellow"))
-    if rejects.count > len(rejects.first):
-        err.print(
-            Text("… all of them: --rejects FILE" if wanted.rejects is None else f"… all of them: {wanted.rejects}")
-        )
-
-
-@contextlib.contextmanager
-def _rejects(wanted: Wanted) -> Iterator[Rejects]:
-    if wanted.rejects is None:
-        yield Rejects(None)
-        return
-    try:
-        with Path(wanted.rejects).open("w", encoding="utf-8") as file:
-            yield Rejects(file)
-    except OSError as error:
-        raise ConfigurationError(f"--rejects: {wanted.rejects}: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _open(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
-    if name == "-":
-        # not Python's own, which a thread that reads must not hold when the interpreter ends
-        yield io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False)), None
-        return
-    try:
-        with Path(name).open("rb") as file:
-            yield file, Path(name).stat().st_size
-    except OSError as error:
-        raise ConfigurationError(f"{name}: {error.strerror}") from error
-
-
-def _place(file: BinaryIO) -> int | None:
-    """How much of a file was read, bytes; None where that can't be told."""
-    with contextlib.suppress(OSError, ValueError):
-        return file.tell()
-    return None
+async def _again(first: list[str] | None, rest: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
+    """All pieces, the one that was looked at first included."""
+    if first is not None:
+        yield first
+    async for piece in rest:
+        yield piece
 
 
 @contextlib.contextmanager
