@@ -14,6 +14,15 @@ from worker.cli.console import EXIT_FAILED, run
 
 importing = typer.Typer()
 
+Patience = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        min=0.1,
+        help="Longest wait for a worker's answer, seconds; 30 if none, and then without end while it is applied.",
+    ),
+]
+
 
 class Mode(StrEnum):
     """What is done with the users on a list."""
@@ -46,13 +55,7 @@ def import_(
         bool, typer.Option("--allow-empty", help="Go on with a list of nobody; with replace, everyone leaves.")
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Until all is applied, and print what came of it.")] = False,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            help="Longest wait for a worker's answer, seconds; 30 if none, and then without end while it is applied.",
-        ),
-    ] = None,
+    timeout: Patience = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --wait: the outcome as JSON.")] = False,
 ) -> None:
     """Bring a list of users into a segment, or out of it."""
