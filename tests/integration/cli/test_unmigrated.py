@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.events import execute
-from worker.cli import history, import_list, jobs, reports, schedule, segments
+from worker.cli import history, import_told, jobs, reports, schedule, segments
 from worker.cli.why.command import why
 from worker.cli.why.journal import Months
 from worker.errors import WorkerError
@@ -26,7 +26,7 @@ def _readers() -> dict[str, Coroutine[Any, Any, Any]]:
         "segments": segments.segments(_wanted(), as_json=True),
         "segment": segments.segment("beta", as_json=True),
         "members": segments.members("beta", None, None, "json"),
-        "imports": import_list.listing(as_json=True),
+        "imports": import_told.listing(as_json=True),
         "schedule": schedule.listing(None, None, 1, as_json=True),
         "unschedule": schedule.unschedule("1", None, 1),
         "why": why("ada", "beta", limit=1, months=Months(), as_json=True),
