@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import random
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import pytest
 
@@ -169,6 +171,7 @@ def test_a_row_that_is_wrong_holds_up_no_other(content: bytes, text: str, reason
         (b'n,user_id\nA,ada\n"B,u1\nG,grace\n', None, "row 3: a quote begins"),
         (b'n,user_id\nA,ada\n"B,u1\nG,grace\n"C",u2\n', None, "row 3: a quote begins"),
         (b'n,user_id\nA,ada\n"B,u1\n' + b"x,y\n" * 2_000, None, "row 3: a quote begins"),
+        (b'n,user_id\nA,ada\n"B' + b"\n" + b"x" * 2_000_000 + b'",u1\n', None, "row 3: a quote begins"),
         (b'[\n {"user_id":"u1"},\n {"user_id":"u2"}\n]\n', None, "row 1 begins a JSON text.*jq"),
         (b'\n[{"user_id":"u1"}]', None, "row 2 begins a JSON text"),
         (b'["u1", "u2"]', None, "JSON text"),
@@ -199,6 +202,21 @@ def test_other_first_rows_are_not(first: str) -> None:
     notes: list[str] = []
     read(f"{first}\nada\n".encode(), note=notes.append)
     assert notes == []
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_whatever_other_columns_hold_the_ids_come_back(separator: str, quoting: Literal[0, 1]) -> None:
+    chance = random.Random(separator)
+    pieces = ("a", '"', ",", ";", "\t", " ", "\n", "\r\n")
+    written = [f"u{n}" + chance.choice(("", ",x", ";y", '"z')) for n in range(500)]
+    out = io.StringIO(newline="")
+    table = csv.writer(out, delimiter=separator, quoting=quoting)
+    table.writerow(("note", "user_id", "more"))
+    for one in written:
+        note, more = ("".join(chance.choices(pieces, k=chance.randrange(5))) for _ in "12")
+        table.writerow((note, one, more))
+    assert ids(out.getvalue().encode()) == written
 
 
 def test_a_pipe_that_gives_little_at_a_time_is_read_as_a_file() -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.cli.test_send_lines import standard_input_of
 from worker.cli.import_cell import Row
 from worker.cli.import_input import opened
+from worker.cli.import_told import summary
 from worker.errors import ConfigurationError
 
 RECORD_BYTES = 1_000_000
@@ -84,3 +85,13 @@ def test_a_full_disk_is_named() -> None:
     ):
         source.rejects.add(Row(1, "x", "no user id"))
         source.rejects.end()
+
+
+def test_what_is_odd_in_the_list_is_told(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text("customer_id\nada\n1,0\n")
+    with opened(str(file), None) as source:
+        assert list(source.pieces(None, RECORD_BYTES)) == [["customer_id", "ada"]]
+        summary("week-48", source.rejects, None, 2)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "2 user ids sent, 1 rows left out row 1, customer_id, was taken as a user id: if it is a header" in said
+    assert "row 3: 1,0: it looks like a number that was given decimals" in said
