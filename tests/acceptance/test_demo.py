@@ -110,6 +110,22 @@ async def test_kept_up_it_can_be_talked_to(folder: Path) -> None:
     _hold_empty(folder)
 
 
+@pytest.mark.slow
+async def test_a_worker_that_dies_while_it_is_kept_up(folder: Path) -> None:
+    async with ending(await Shell({"TMPDIR": str(folder)}).start("demo", "--keep")) as process:
+        while "It stays up until" not in await line_of(process.stdout):
+            pass
+        family = psutil.Process(process.pid).children(recursive=True)
+        (worker,) = [one for one in family if one.cmdline()[1:] == ["-m", "worker", "run"]]
+        worker.kill()
+        async with asyncio.timeout(END_SECONDS_MAX):
+            _, err = await process.communicate()
+    assert process.returncode == 1
+    assert "error: the worker has ended" in err.decode()
+    await asyncio.to_thread(_await_gone, family)
+    _hold_empty(folder)
+
+
 async def test_services_are_exported(folder: Path) -> None:
     async with ending(await Shell({"TMPDIR": str(folder)}).start("services")) as process:
         lines = [await line_of(process.stdout) for _ in range(2)]

@@ -61,6 +61,10 @@ async def test_a_ramp(shell: Shell, name: str) -> None:
     assert all("segment.update scheduled for" in line for line in said[1:])
     listed = (await shell.good("schedule", "--segment", name, "--json")).splitlines()
     assert [json.loads(line)["data"]["percent"] for line in listed] == [5, 7.5]
+    assert "the first step was rejected: nothing is scheduled" in await shell.bad(
+        "ramp", f"{name}x", "1,2", "--every", "P1D"
+    )
+    assert await shell.good("schedule", "--segment", f"{name}x") == "nothing is scheduled there\n"
     assert "at most 2 years ahead" in await shell.bad("ramp", name, "1,2", "--every", "P3Y")
     assert "unschedule ID" in await shell.bad("send", "schedule.cancel", '{"command_id": "1", "command_source": "/s"}')
     assert "with a zone" in await shell.bad("send", "segment.delete", json.dumps({"segment": name}), "--at", "monday")

@@ -15,7 +15,18 @@ HOMES = {
     "asyncpg": {"worker/postgres/connect.py", "worker/postgres/session.py"},
     "aiokafka": {
         "worker/kafka/" + part + ".py"
-        for part in ("clients", "closing", "facts", "fetched", "oauth", "probe", "refusals", "silence", "wire")
+        for part in (
+            "clients",
+            "closing",
+            "facts",
+            "fetched",
+            "groups",
+            "oauth",
+            "probe",
+            "refusals",
+            "silence",
+            "wire",
+        )
     },
     "cramjam": {"worker/kafka/streams.py"},
     "alembic": {"worker/postgres/migrations.py", "worker/sql/migrations/env.py"},

@@ -79,12 +79,15 @@ def ramp(
     timeout: Wait = 30.0,
     source: Source = "/segmentation/ramp",
 ) -> None:
-    """Raise a segment's percent step by step: a command for each, which takes effect at its time."""
-    from schemas import values
-    from worker.cli import schedule as scheduling
+    """Raise a segment's percent step by step: a command for each, which takes effect at its time.
 
-    wanted = scheduling.Ramp(value_of(segment, values.Segment, "SEGMENT"), percents, every, begin)
-    if not run(scheduling.ramp(wanted, source, timeout)):
+    The others are sent once the first was taken: if that is rejected, nothing is scheduled.
+    """
+    from schemas import values
+    from worker.cli import ramp as ramping
+
+    wanted = ramping.Ramp(value_of(segment, values.Segment, "SEGMENT"), percents, every, begin)
+    if not run(ramping.ramp(wanted, source, timeout)):
         raise typer.Exit(EXIT_FAILED)
 
 

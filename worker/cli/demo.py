@@ -73,7 +73,16 @@ async def demo(*, keep: bool) -> bool:
             elif telling.report:
                 demo_print.report(telling.report["link"], telling.report.get("page_link"))
             await _suggest(settings, keep=keep and good)
+            if keep and good:
+                good = await _until_it_ends(process)
     return good
+
+
+async def _until_it_ends(process: Process) -> bool:
+    """Stay up until a signal ends this; False once the worker has ended by itself."""
+    await asyncio.wait({process.exit})  # which leaves the future alone when this is cancelled
+    complain(f"the worker has ended; the end of its log:\n{process.tail()}")
+    return False
 
 
 class Telling:
@@ -211,7 +220,6 @@ async def _suggest(settings: Settings, *, keep: bool) -> None:
     )
     for text in lines:
         out.print(Text("  " + text))
-    await asyncio.Event().wait()
 
 
 @contextlib.asynccontextmanager

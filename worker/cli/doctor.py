@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from rich.text import Text
 
 from worker import app, deployment
+from worker.cli import unread
 from worker.cli.console import counted, out, plain
 from worker.errors import WorkerError
 from worker.journal.backlog import unpublished
-from worker.kafka import keys, topics
+from worker.kafka import groups, keys, topics
 from worker.postgres import migrations, needs
 from worker.postgres.clock import difference_seconds, difference_text, server_clock
 from worker.postgres.session import Database
@@ -20,7 +21,7 @@ from worker.settings import Settings, load
 
 KEYS_NAMED_MAX = 3
 KEY_CHARACTERS_MAX = 60
-UNPUBLISHED_SECONDS_MAX = 60.0
+UNPUBLISHED_SECONDS_MAX = UNREAD_SECONDS_MAX = 60.0
 Check = Callable[[Settings], Awaitable[Sequence[Finding]]]
 
 
@@ -106,6 +107,32 @@ async def _keys(settings: Settings) -> list[Finding]:
     return findings
 
 
+async def _commands(settings: Settings) -> list[Finding]:
+    """Nobody notices by itself that commands wait while no worker runs: there is no /readyz then."""
+    waiting = await unread.waiting(settings, with_age=False)
+    if not waiting:
+        return [Finding("commands", True, "none waits")]
+    if workers := await groups.members(settings):
+        records = sum(one.records for one in waiting)
+        return [Finding("commands", True, f"records that wait: {records:,}; workers in the group: {workers:,}")]
+    found = [
+        one
+        for one in await unread.waiting(settings, with_age=True)
+        if one.seconds is not None and one.seconds > UNREAD_SECONDS_MAX
+    ]
+    return [Finding("commands", True, _unread(one, settings.group_id), is_warning=True) for one in found] or [
+        Finding("commands", True, f"none has waited for more than {UNREAD_SECONDS_MAX:.0f} s")
+    ]
+
+
+def _unread(found: unread.Unread, group: str) -> str:
+    return (
+        f"{found.topic} has about {counted(found.records, 'records')} that wait, the first for {found.seconds:,.0f} s, "
+        f"and no worker is in the group {group}: start one with `segmentation run`; where one runs, its log says why "
+        "it is not in the group"
+    )
+
+
 async def _deployment(settings: Settings) -> list[Finding]:
     is_noted = await deployment.look(settings, Database(settings))
     message = "the database belongs to this cluster, prefix and group" if is_noted else "the first worker will note it"
@@ -161,6 +188,7 @@ CHECKS: dict[str, Check] = {
     "topics": _topics,
     "keys": _keys,
     "deployment": _deployment,
+    "commands": _commands,
     "journal": _journal,
     "states": _states,
     "reports": _reports,

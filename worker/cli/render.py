@@ -127,7 +127,7 @@ def _scheduled(words: str, style: str) -> Callable[[dict[str, Any]], list[Styled
     """`words` with the instant in them."""
 
     def said(data: dict[str, Any]) -> list[Styled]:
-        subject = next(data[name] for name in ("user_id", "segment", "import") if name in data)
+        subject = data[next((name for name in ("user_id", "segment") if name in data), "import")]
         name = unqualified(data["command_type"])
         return [
             (subject, "bold"),

@@ -18,7 +18,7 @@ from tests.support.line import Line, line, working
 from tests.support.secured import PASSWORD, Secured
 from worker.errors import ConfigurationError, NotLetIn
 from worker.kafka import clients as kafka
-from worker.kafka import topics
+from worker.kafka import groups, topics
 from worker.settings import Settings
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "security.md"
@@ -72,6 +72,7 @@ async def test_they_are_enough(master: Settings, user: As, rights: list[Right]) 
         await outside.ask("user.register", {"user_id": "ada"})
         await outside.ask("segment.create", {"segment": "beta"})
         await _answered(outside)
+        assert await groups.members(user("worker")) == 1, "as the doctor asks"
         assert (await outside.ask("segment.create", {"segment": "beta"})).type == "command.rejected"
 
 
