@@ -82,7 +82,11 @@ def import_(
         raise typer.Exit(EXIT_FAILED)
 
 
-@importing.command(epilog="Example: `segmentation imports`")
+@importing.command(
+    epilog="""Example: `segmentation imports`
+
+Example: `segmentation imports --cancel week-48`"""
+)
 def imports(
     cancel: Annotated[
         str | None, typer.Option(metavar="ID", help="Drop this import; what it has changed before stays.")

@@ -66,6 +66,11 @@ class Source:
         self._file, self._name = file, name
         self.size, self.rejects = size, rejects
 
+    @property
+    def is_typed(self) -> bool:
+        """Whether a person is to type it, who may have forgotten to name a file."""
+        return self._file.isatty()
+
     def pieces(self, column: str | None, record_bytes_max: int) -> Iterator[list[str]]:
         """Lists of ids, each of which fits into a record; the same for the same file. Raises ConfigurationError."""
         with explained(self._name):

@@ -76,6 +76,8 @@ async def load_list(wanted: Wanted) -> bool:
     """
     settings = load()
     with opened(wanted.file, wanted.rejects) as source:
+        if source.is_typed:
+            err.print(Text("type or paste user ids, one a line; Ctrl-D ends the list, Ctrl-C drops it", "dim"))
         pieces = ahead(source.pieces(wanted.column, settings.record_bytes_max))
         first = await anext(pieces, None)
         if first is None and not wanted.allows_empty:

@@ -157,6 +157,15 @@ async def test_the_same_list_again_is_told_so_and_another_is_refused(capsys: pyt
     assert "import i has failed before, cancelled: nothing was sent, choose another --id" in capsys.readouterr().err
 
 
+async def test_an_import_that_was_refused_is_not_begun_again(capsys: pytest.CaptureFixture[str]) -> None:
+    worker = Worker()
+    assert await worker.run([])
+    worker.names = {name: (content, "segment_not_found") for name, (content, _) in worker.names.items()}
+    assert not await worker.run(OLD)
+    assert "rejected before: segment_not_found; an import i is not begun again" in capsys.readouterr().err
+    assert worker.taken == ["i:begin", "i:commit"]
+
+
 async def test_a_list_that_was_closed_meanwhile_is_not_committed(capsys: pytest.CaptureFixture[str]) -> None:
     worker = Worker()
     assert await worker.run(OLD[:1])
