@@ -142,6 +142,7 @@ def test_what_others_wrote_is_shown_and_not_obeyed(text: str) -> None:
         event("membership.changed", {"user_id": "ada"}),
         event("segment.created", []),
         event("command.rejected", {"code": 1, "message": 2, "errors": [3]}),
+        event("command.scheduled", {}),
         event("brand.new", {"a": "ü"}),
     ],
 )
