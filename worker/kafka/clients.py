@@ -13,6 +13,7 @@ from aiokafka import client as aiokafka_client
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.consumer import fetcher
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     CoordinatorLoadInProgressError,
@@ -33,7 +34,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record import default_records
 
 from worker.errors import ConfigurationError, NotLetIn, Unavailable
-from worker.kafka import probe, refusals, security, silence, words
+from worker.kafka import fetched, probe, refusals, security, silence, words
 from worker.kafka.closing import abandon, cut_off
 from worker.kafka.silence import watched
 from worker.settings import TRANSACTION_SECONDS_MAX, Settings
@@ -69,6 +70,8 @@ T = TypeVar("T")
 aiokafka_client.MetadataRequest = functools.partial(MetadataRequest, allow_auto_topic_creation=False)
 # nor for this: a connection to a broker that is frozen would wait as long as a request may take
 aiokafka_client.create_conn = silence.in_time(aiokafka_client.create_conn)
+# nor for this: a single header's name that is no UTF-8 would end every reader of its topic
+fetcher.MemoryRecords = fetched.Batches
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 """Largest event, bytes: a user who leaves 40,000 segments with names of full length at once."""

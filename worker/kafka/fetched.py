@@ -1,13 +1,15 @@
 """Bounds what a consumer holds of what it has fetched: records are taken by their bytes, and large batches in pieces.
 
 aiokafka bounds a poll by the number of records alone, and decompresses each batch as a whole. What it fetches is
-bounded by `fetch_max_bytes`, before decompression.
+bounded by `fetch_max_bytes`, before decompression. All our consumers read batches as here: also such as aiokafka can't.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import struct
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +24,8 @@ from worker.kafka import streams
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 """A compressed batch that becomes larger is decompressed in pieces, bytes."""
+UNLIMITED = streams.Limits(value_bytes_max=64 * 1024 * 1024, headers_max=sys.maxsize)
+"""For a batch that is small anyway, or that is read as a whole."""
 RECORD_BYTES_EXTRA = 200
 """What a record takes in memory beside its key and value, bytes."""
 LENGTH, COUNT = struct.Struct(">i"), struct.Struct(">i")
@@ -118,20 +122,17 @@ class Batches:
             return None
         data = self._data[self._at : self._end()]
         self._at += len(data)
-        batch = DefaultRecordBatch(data)
-        if batch.compression_type == 0 or self.value_bytes_max is None:
-            return batch
-        return Compressed(batch, data, self.value_bytes_max)
+        return Batch(DefaultRecordBatch(data), data, self.value_bytes_max)
 
     def _end(self) -> int:
         (length,) = LENGTH.unpack_from(self._data, self._at + LENGTH_AT)
         return int(self._at + LENGTH_AT + LENGTH.size + length)
 
 
-class Compressed:
-    """A batch that decompresses itself in pieces, if it is large."""
+class Batch:
+    """A batch that decompresses itself in pieces if it is large and there is a limit, and takes any header's name."""
 
-    def __init__(self, batch: Any, data: memoryview, value_bytes_max: int) -> None:
+    def __init__(self, batch: Any, data: memoryview, value_bytes_max: int | None) -> None:
         self._batch, self._data, self._value_bytes_max = batch, data, value_bytes_max
 
     def __getattr__(self, name: str) -> Any:
@@ -141,15 +142,34 @@ class Compressed:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
+        codec, value_bytes_max = self._batch.compression_type, self._value_bytes_max
+        if codec == streams.NONE or value_bytes_max is None:
+            return self._whole()
         with _telling():
-            if streams.is_small(self._batch.compression_type, self._data[HEADER_BYTES:], BATCH_BYTES_MAX):
-                return iter(self._batch)
-        return self._streamed()
+            if streams.is_small(codec, self._data[HEADER_BYTES:], BATCH_BYTES_MAX):
+                return self._whole()
+        return self._in_pieces(streams.Limits(value_bytes_max))
 
-    def _streamed(self) -> Iterator[Any]:
+    def _whole(self) -> Iterator[Any]:
+        """As aiokafka reads them; from where it can't, as we do, who take what Java's clients take."""
+        done = 0
+        try:
+            for record in self._batch:
+                yield record
+                done += 1
+        except streams.CORRUPT:  # by the compiled parser, or the decompression
+            pass
+        except CorruptRecordException as error:
+            if not isinstance(error.__cause__, UnicodeDecodeError):
+                raise
+        else:
+            return
+        yield from itertools.islice(self._in_pieces(UNLIMITED), done, None)
+
+    def _in_pieces(self, limits: streams.Limits) -> Iterator[Any]:
         (count,) = COUNT.unpack_from(self._data, COUNT_AT)
         with _telling():
-            yield from streams.records(self._batch, count, self._data[HEADER_BYTES:], self._value_bytes_max)
+            yield from streams.records(self._batch, count, self._data[HEADER_BYTES:], limits)
 
 
 @contextlib.contextmanager
@@ -162,6 +182,6 @@ def _telling() -> Iterator[None]:
 
 
 def hold(consumer: AIOKafkaConsumer, budget: Budget) -> None:
-    """Hold a consumer to its budget, once it was started; those without one behave as aiokafka made them."""
-    fetcher.FetchResult, fetcher.MemoryRecords = Taking, Batches
+    """Hold a consumer to its budget, once it was started; those without one take as much as aiokafka has them take."""
+    fetcher.FetchResult = Taking
     consumer._fetcher._records = Results(budget)

@@ -26,7 +26,8 @@ ZSTD_RAW, ZSTD_REPEATED = 0, 1
 LZ4_RATIO_MAX = 255
 HEADERS_MAX = 100
 """Headers of one record that are kept; those after them are passed over."""
-GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
+NONE, GZIP, SNAPPY, LZ4, ZSTD = 0, 1, 2, 3, 4
+GZIP_MAGIC = b"\x1f\x8b"
 XERIAL_HEADER_BYTES = 16
 XERIAL_MAGIC = b"\x82SNAPPY\0"
 
@@ -71,8 +72,7 @@ def is_small(codec: int, payload: memoryview, bytes_max: int) -> bool:
         case _ if codec == LZ4:
             return len(payload) * LZ4_RATIO_MAX <= bytes_max or _fits(cramjam.lz4, payload, bytes_max)
         case _ if codec == GZIP:
-            inflate = zlib.decompressobj(wbits=31)
-            return len(inflate.decompress(payload, bytes_max + 1)) <= bytes_max
+            return sum(map(len, _inflated(payload, bytes_max + 1, piece_bytes=bytes_max + 1))) <= bytes_max
         case _:
             return sum(cramjam.snappy.decompress_raw_len(block) for block in _snappy_blocks(payload)) <= bytes_max
 
@@ -110,6 +110,9 @@ def _snappy_blocks(payload: memoryview) -> Iterator[memoryview]:
         return
     at = XERIAL_HEADER_BYTES
     while at < len(payload):
+        if bytes(payload[at : at + 8]) == XERIAL_MAGIC:  # another stream follows, which Java's clients read on into
+            at += XERIAL_HEADER_BYTES
+            continue
         (size,) = struct.unpack_from(">i", payload, at)
         if size <= 0:
             raise Corrupt("a block has no size")
@@ -120,19 +123,30 @@ def _snappy_blocks(payload: memoryview) -> Iterator[memoryview]:
 def pieces(codec: int, payload: memoryview) -> Generator[bytes, None, None]:
     """The payload decompressed, in pieces of bounded size."""
     match codec:
+        case _ if codec == NONE:
+            yield bytes(payload)
         case _ if codec == ZSTD:
             yield from _piped(cramjam.zstd.decompress_into, payload)
         case _ if codec == LZ4:
             yield from _piped(cramjam.lz4.decompress_into, payload)
         case _ if codec == GZIP:
-            inflate = zlib.decompressobj(wbits=31)
-            rest: bytes | memoryview = payload
-            while piece := inflate.decompress(rest, PIECE_BYTES):
-                yield piece
-                rest = inflate.unconsumed_tail
+            yield from _inflated(payload, STREAM_BYTES_MAX + PIECE_BYTES, piece_bytes=PIECE_BYTES)
         case _:
             for block in _snappy_blocks(payload):
                 yield bytes(cramjam.snappy.decompress_raw(block))
+
+
+def _inflated(payload: memoryview, enough: int, *, piece_bytes: int) -> Iterator[bytes]:
+    """All members of the payload, one after the other, up to so many bytes at least; as in Java, what follows them and
+    is none is passed over."""
+    rest: bytes | memoryview = payload
+    while enough > 0 and bytes(rest[:2]) == GZIP_MAGIC:
+        inflate = zlib.decompressobj(wbits=31)
+        while piece := inflate.decompress(rest, piece_bytes):
+            yield piece
+            enough -= len(piece)
+            rest = inflate.unconsumed_tail
+        rest = inflate.unused_data
 
 
 def _piped(decompress: Callable[[Any, Any], int], payload: memoryview) -> Iterator[bytes]:
@@ -211,8 +225,16 @@ class Reader:
         return part
 
 
-def records(batch: Any, count: int, payload: memoryview, value_bytes_max: int) -> Iterator[Parsed]:
-    """The batch's records one by one; of a larger key or value no more than one byte over the limit is kept.
+class Limits(NamedTuple):
+    """What is kept of a record: of a larger key or value one byte over the limit, and the first headers."""
+
+    value_bytes_max: int
+    headers_max: int = HEADERS_MAX
+
+
+def records(batch: Any, count: int, payload: memoryview, limits: Limits) -> Iterator[Parsed]:
+    """The batch's records one by one, within the limits. A header's name that is no UTF-8 has U+FFFD in place of what
+    is none.
 
     Where far too much comes out of it, the others are passed off as too large, unseen.
     """
@@ -221,16 +243,16 @@ def records(batch: Any, count: int, payload: memoryview, value_bytes_max: int) -
     try:
         for number in range(count):
             done = number
-            yield _record(batch, reader, value_bytes_max + 1)
+            yield _record(batch, reader, limits.value_bytes_max + 1, limits.headers_max)
     except Endless:
-        value = bytes(value_bytes_max + 1)
+        value = bytes(limits.value_bytes_max + 1)
         for number in range(done, count):
             yield Parsed(batch.base_offset + number, batch.first_timestamp, batch.timestamp_type, None, value, [])
     finally:
         source.close()
 
 
-def _record(batch: Any, reader: Reader, kept_max: int) -> Parsed:
+def _record(batch: Any, reader: Reader, kept_max: int, headers_max: int) -> Parsed:
     size = reader.number()
     end = reader.taken + size
     reader.skip(1)
@@ -239,9 +261,9 @@ def _record(batch: Any, reader: Reader, kept_max: int) -> Parsed:
     key = reader.first(reader.number(), kept_max)
     value = reader.first(reader.number(), kept_max)
     headers: list[tuple[str, bytes | None]] = []
-    for _ in range(min(reader.number(), HEADERS_MAX)):
+    for _ in range(min(reader.number(), headers_max)):
         name = reader.first(reader.number(), kept_max) or b""
-        headers.append((name.decode("utf-8"), reader.first(reader.number(), kept_max)))
+        headers.append((name.decode("utf-8", "replace"), reader.first(reader.number(), kept_max)))
     if reader.taken > end or size < 0:
         raise Corrupt("a record is longer than it says")
     reader.skip(end - reader.taken)

@@ -12,9 +12,12 @@ import pytest
 
 from schemas.envelope import qualified
 from schemas.topics import Topic
+from tests.support.batches import Name, Raw, send
 from tests.support.events import hold_envelope
 from tests.support.line import Line, Said, line, working
+from worker.cli import doctor
 from worker.kafka import clients as kafka
+from worker.kafka import streams
 from worker.settings import Settings
 
 KEY = b"u1"
@@ -187,6 +190,25 @@ async def test_much_of_it_at_once(outside: Line, name: str) -> None:
     said = await outside.until(lambda said: len(_rejections(said)) >= before + 40)
     numbers = [base64.b64decode(one.data["record"])[:3].split()[0] for one in _rejections(said)[before:]]
     assert numbers == [b"%d" % number for number in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("codec", "size"),
+    [(streams.NONE, 0), (streams.GZIP, 0), (streams.GZIP, 9 * 1024 * 1024)],
+    ids=["as it is", "compressed", "large"],
+)
+async def test_a_header_whose_name_is_no_text(outside: Line, name: str, codec: int, size: int) -> None:
+    """The record is one like others, and so are its neighbours; whoever looks at the topic gets on, too."""
+    users = [f"{name}-{number}" for number in range(3)]
+    records = [
+        Raw(event({"user_id": user}, id=user, type=qualified("user.register")), user.encode(), [(Name(header), b"v")])
+        for user, header in zip(users, (b"good", b"\xff\xfe", b"\xc3"), strict=True)
+    ]
+    padding = [Raw(b"x" * size, b"padding")] if size else []
+    await send(outside.settings, outside.topic(MEMBERSHIPS), 1, codec, [*records, *padding])
+    for user in users:
+        assert (await outside.outcome(user)).type == "membership.changed"
+    assert all(finding.is_good for finding in await doctor._keys(outside.settings))
 
 
 @pytest.fixture

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.codec import snappy_encode
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record import default_records
+from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from tests.support.batches import Name, builder
 from worker.kafka import fetched, streams
 from worker.kafka.fetched import Batches, Budget, Results, Taking
 
@@ -38,7 +43,7 @@ def read(data: bytes, value_bytes_max: int = 1 << 20) -> tuple[list[Any], bool]:
     batches.value_bytes_max = value_bytes_max
     while batches.has_next():
         records = iter(batches.next_batch())
-        in_pieces = in_pieces or not hasattr(records, "compression_type")
+        in_pieces = in_pieces or records.__name__ == "_in_pieces"
         found += [(r.offset, r.timestamp, r.timestamp_type, r.key, r.value, list(r.headers)) for r in records]
     return found, in_pieces
 
@@ -123,6 +128,75 @@ def test_garbage_in_a_large_batch_is_told(codec: int, monkeypatch: pytest.Monkey
     data[-len(data) // 3 :] = bytes(len(data) // 3 + 1)[: len(data[-len(data) // 3 :])]
     with pytest.raises(CorruptRecordException):
         read(bytes(data))
+
+
+@pytest.mark.parametrize("codec", [0, *CODECS.values()], ids=["none", *CODECS])
+@pytest.mark.parametrize("value_bytes_max", [None, 1_000], ids=["any reader", "the worker"])
+@pytest.mark.parametrize("form", ["compiled", "Python", "in pieces"])
+def test_a_name_of_a_header_may_be_anything(
+    codec: int, value_bytes_max: int | None, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each record comes once, and keeps what is text, however many headers it has."""
+    if form == "Python":
+        monkeypatch.setattr(fetched, "DefaultRecordBatch", _DefaultRecordBatchPy)
+    if form == "in pieces":
+        monkeypatch.setattr(fetched, "BATCH_BYTES_MAX", 0)
+    many: Headers = [(f"h{number}", b"") for number in range(60)]
+    headers: list[Headers] = [[("a", b"1")], [("b", None), (Name(b"ce_\xff\xfe"), b"2"), ("c", b"3")], many]
+    made = builder(codec)
+    for offset, found in enumerate(headers):
+        assert made.append(offset, 1_000 + offset, b"k%d" % offset, b"v" * 900, found)
+    batches = Batches(bytes(made.build()))
+    batches.value_bytes_max = value_bytes_max
+    records = list(batches.next_batch())
+    assert [(r.offset, r.timestamp, r.key, r.value) for r in records] == [
+        (offset, 1_000 + offset, b"k%d" % offset, b"v" * 900) for offset in range(3)
+    ]
+    assert [list(r.headers) for r in records] == [
+        [("a", b"1")],
+        [("b", None), ("ce_\ufffd\ufffd", b"2"), ("c", b"3")],
+        many,
+    ]
+
+
+def _two_members(data: bytes) -> bytes:
+    return gzip.compress(data[:1_000]) + gzip.compress(b"") + gzip.compress(data[1_000:]) + b"no member"
+
+
+def _two_streams(data: bytes) -> bytes:
+    return bytes(snappy_encode(data[:1_000]) + snappy_encode(data[1_000:]))
+
+
+@pytest.mark.parametrize("value_bytes_max", [None, 1 << 20], ids=["any reader", "the worker"])
+@pytest.mark.parametrize("limit", [0, 1 << 23], ids=["in pieces", "whole"])
+@pytest.mark.parametrize("form", ["compiled", "Python"])
+@pytest.mark.parametrize(
+    ("codec", "encode"), [("gzip", _two_members), ("snappy", _two_streams)], ids=["gzip", "snappy"]
+)
+def test_what_was_compressed_in_several_streams(
+    codec: str,
+    encode: Callable[[bytes], bytes],
+    form: str,
+    limit: int,
+    value_bytes_max: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Java's clients read them, too, and the broker lets them pass."""
+    if form == "Python":
+        monkeypatch.setattr(fetched, "DefaultRecordBatch", _DefaultRecordBatchPy)
+    monkeypatch.setattr(fetched, "BATCH_BYTES_MAX", limit)
+    monkeypatch.setattr(default_records, f"{codec}_encode", encode)
+    made = builder(CODECS[codec])
+    for offset in range(3):
+        assert made.append(offset, 1_000, b"k", b"v" * 900, [])
+    batches = Batches(bytes(made.build()))
+    batches.value_bytes_max = value_bytes_max
+    assert [(r.offset, r.value) for r in batches.next_batch()] == [(offset, b"v" * 900) for offset in range(3)]
+
+
+def test_a_bomb_behind_an_empty_member_is_large() -> None:
+    payload = gzip.compress(b"") + gzip.compress(bytes(2_000))
+    assert [streams.is_small(streams.GZIP, memoryview(payload), limit) for limit in (1_999, 2_000)] == [False, True]
 
 
 class State:
