@@ -87,6 +87,7 @@ def check(outcome: Command | Refusal) -> None:
     if isinstance(outcome, Command):
         return
     assert isinstance(outcome, Refusal)
+    assert outcome.code is not RejectionCode.FAILED, outcome.message
     assert len(outcome.message) < 1_000
     assert len(outcome.errors) <= sentences.ERRORS_MAX
     texts = [outcome.message, *(text for error in outcome.errors for text in error.values())]
@@ -127,7 +128,6 @@ def test_each_field_with_each_odd_value(name: CommandType) -> None:
             value = json.dumps(event(name, GOOD[name] | {field: odd})).encode()
             outcome = decode.decode(value, [], key_of(GOOD[name]), spec.topic, TIMESTAMP_MS, RECORD_BYTES_MAX)
             check(outcome)
-            assert getattr(outcome, "code", None) is not RejectionCode.FAILED, (field, odd, outcome)
 
 
 @pytest.mark.parametrize("attribute", [*Envelope.model_fields])
@@ -138,7 +138,6 @@ def test_each_attribute_with_each_odd_value(attribute: str) -> None:
             topic = COMMANDS[name].topic
             outcome = decode.decode(value, [], key_of(data), topic, TIMESTAMP_MS, RECORD_BYTES_MAX)
             check(outcome)
-            assert getattr(outcome, "code", None) is not RejectionCode.FAILED, (name, odd, outcome)
 
 
 @pytest.mark.parametrize("fails", ["content_of", "key_error"])
@@ -152,7 +151,6 @@ def test_a_mistake_of_ours_is_a_refusal(monkeypatch: pytest.MonkeyPatch, fails: 
     value = json.dumps(event("import.commit")).encode()
     key = key_of(GOOD["import.commit"])
     outcome = decode.decode(value, [], key, Topic.IMPORT_COMMANDS, TIMESTAMP_MS, RECORD_BYTES_MAX)
-    check(outcome)
     assert isinstance(outcome, Refusal)
     assert outcome.code is RejectionCode.FAILED
     assert (outcome.command_id, outcome.command_source) == ("c1", "/tests")
