@@ -26,13 +26,22 @@ _FINER = re.compile(r"(?<=[.,][0-9]{6})[0-9]+")
 _FRACTION = re.compile(r"[0-9][.,][0-9]+[A-RT-Z]")
 _TIMESTAMP = re.compile(TIMESTAMP_PATTERN[1:-1])
 _REFERENCE = datetime(2000, 1, 1, tzinfo=UTC)
+EARLIEST = datetime.min.replace(tzinfo=UTC) + timedelta(microseconds=1)
+LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(microseconds=1)
+_LIMITS = (EARLIEST.year, LATEST.year)
 _FARTHEST = _REFERENCE.replace(year=2000 + TTL_YEARS_MAX)
+
+
+def finite(instant: datetime) -> datetime:
+    """The instant, but for the first and the last one that there are, which asyncpg takes for PostgreSQL's infinities:
+    they are moved by a microsecond."""
+    return min(max(instant, EARLIEST), LATEST) if instant.year in _LIMITS else instant
 
 
 def _utc(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text if text[-1] == "Z" else text.upper())
-        return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+        return finite(instant if instant.tzinfo is UTC else instant.astimezone(UTC))
     except (ValueError, OverflowError):
         raise wrong("a date and time that exists, with a zone (RFC 3339)", text) from None
 
@@ -132,4 +141,4 @@ def expiry(ttl: str, time: datetime) -> datetime:
         end: datetime = time + found
     except (ValueError, OverflowError):
         raise wrong(f"so short that it ends before the year 10000 when counted from {time.isoformat()}", ttl) from None
-    return end
+    return finite(end)

@@ -62,5 +62,9 @@ class Refused(WorkerError):
     """The database refused the data itself; the same statement with the same data fails again."""
 
 
+class Mistaken(Refused):
+    """The worker itself has failed at the data, by a mistake that nobody foresaw; the same data leads to it again."""
+
+
 class RelayHalted(ConfigurationError):
     """What Kafka holds and what PostgreSQL holds contradict each other; a person has to decide."""

@@ -23,7 +23,7 @@ from worker.line.conclude import conclude, fail, reject
 from worker.line.control import Control
 from worker.line.handlers import TooMuch
 from worker.line.rounds import decide
-from worker.line.trials import FAULTS, Failure, Trials, failures
+from worker.line.trials import FAULTS, Failure, Trials, contained, failures
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.postgres import locks
@@ -161,12 +161,13 @@ class Applier:
         outcome = Outcome()
         async with self._session.transaction():
             context = self._context(await self._claim(batch.spans))
-            unreadable_ones, queries, commands = sort(batch.records)
-            reject(context, unreadable_ones, failure)
-            outcome.queries = self._answerable(queries, context)
-            if commands:
-                await self._decide(commands, context, failure)
-            outcome.last_sequence = await conclude(context, self._clock, timedelta(seconds=wait_seconds_max))
+            with contained():
+                unreadable_ones, queries, commands = sort(batch.records)
+                reject(context, unreadable_ones, failure)
+                outcome.queries = self._answerable(queries, context)
+                if commands:
+                    await self._decide(commands, context, failure)
+                outcome.last_sequence = await conclude(context, self._clock, timedelta(seconds=wait_seconds_max))
         outcome.counts = context.counts
         outcome.journaled = len(context.rows)
         return outcome

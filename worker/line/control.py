@@ -24,7 +24,7 @@ from worker.line import names
 from worker.line.batch import Batch, Received, ReceivedCommand, sort
 from worker.line.handlers import HANDLERS, Context
 from worker.line.rounds import LATER, decide
-from worker.line.trials import FAULTS
+from worker.line.trials import FAULTS, contained
 from worker.observability.logs import logger
 from worker.postgres.clock import Clock, moment
 from worker.postgres.session import Session
@@ -105,9 +105,10 @@ class Control:
         try:
             async with session.transaction(is_kept=False):
                 context = self._context(await moment(session, self._clock))
-                await names.take(session, commands, context.now)
-                await decide(context, commands)
-                await journal.append(session, context.rows, context.now)
+                with contained():
+                    await names.take(session, commands, context.now)
+                    await decide(context, commands)
+                    await journal.append(session, context.rows, context.now)
                 await session.fetch("constraints_immediate")
         except FAULTS as error:
             return error

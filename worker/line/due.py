@@ -23,7 +23,7 @@ from worker.line.conclude import conclude, fail, reject
 from worker.line.control import Control
 from worker.line.handlers import HANDLERS, Context, TooMuch, begin
 from worker.line.rounds import decide
-from worker.line.trials import FAULTS, Failure, Trials, failures
+from worker.line.trials import FAULTS, Failure, Trials, contained, failures
 from worker.observability import metrics
 from worker.postgres import locks
 from worker.postgres.clock import Clock
@@ -140,11 +140,12 @@ class Due:
             keys = [row["schedule_key"] for row, _ in taken]
             if only is not None and keys[:1] != [only]:
                 return 0
-            if keys:
-                self._first = keys[0], Batch(batch.records[:1], ())
-                await self._decide(context, taken, failure)
-            await session.fetch("schedule_remove", keys, [row["user_id"] for row, _ in taken] or None)
-            await conclude(context, self._clock, timedelta(seconds=WAIT_SECONDS_MAX * (self._outdated + 1)))
+            with contained():
+                if keys:
+                    self._first = keys[0], Batch(batch.records[:1], ())
+                    await self._decide(context, taken, failure)
+                await session.fetch("schedule_remove", keys, [row["user_id"] for row, _ in taken] or None)
+                await conclude(context, self._clock, timedelta(seconds=WAIT_SECONDS_MAX * (self._outdated + 1)))
         for (command_type, result), count in context.counts.items():
             metrics.COMMANDS.labels(command_type, result).inc(count)
         return len(keys)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from worker.errors import (
     ClockStepped,
     Denied,
+    Mistaken,
     Outdated,
     Refused,
     Slow,
@@ -16,6 +19,9 @@ from worker.errors import (
     Unclear,
     WorkerError,
 )
+from worker.observability.logs import logger
+
+log = logger(__name__)
 
 FAULTS = (Refused, Denied, Unavailable)
 """What a transaction may fail with: of the data, of the database's state, or nobody knows."""
@@ -54,9 +60,25 @@ class Failure(NamedTuple):
 
 def failures(fault: WorkerError) -> tuple[Failure, Failure]:
     """The rejection, and a bare one for where the first is not taken. They say nothing of where the database is."""
+    if isinstance(fault, Mistaken):
+        message = f"A mistake in the worker kept this command from being applied: {fault}"
+        return Failure(message, is_bare=False), Failure(message, is_bare=True)
     said = "a statement took longer than its limit" if isinstance(fault, Slow) else str(fault.__cause__ or "")
     message = f"The database refused this command: {said or 'each time the session ended'}"
     return Failure(message, is_bare=False), Failure(message, is_bare=True)
+
+
+@contextlib.contextmanager
+def contained() -> Iterator[None]:
+    """What nobody foresaw, while commands are decided, is a fault like those of the database: one command must not stop
+    all others, and harmless commands tell whether it is one command's. Raises Mistaken."""
+    try:
+        yield
+    except (WorkerError, MemoryError):
+        raise
+    except Exception as error:
+        log.exception("commands were not decided, by a mistake in the worker")
+        raise Mistaken(f"{type(error).__name__}: {error}") from error
 
 
 class Trials:

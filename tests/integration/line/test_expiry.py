@@ -105,3 +105,38 @@ def _hold_told(outside: Line, told: Said, lapsed: dict[str, Any]) -> None:
     assert told.cause is None
     nothing: dict[str, Any] = {"entered": [], "renewed": [], "unchanged": []}
     assert told.data == nothing | {"user_id": told.data["user_id"], "reason": "expiry", "exited": [lapsed]}
+
+
+@pytest.mark.parametrize("then", ["renew", "remove", "forget"])
+async def test_the_last_instant_of_all_is_an_instant(outside: Line, name: str, then: str) -> None:
+    """Some languages' "for ever", which asyncpg would take for infinity: it is one microsecond earlier."""
+    await outside.ask("segment.create", {"segment": name})
+    await outside.ask("user.register", {"user_id": name})
+    change = {"user_id": name, "add": [name], "expires_at": "9999-12-31T23:59:59.9999999Z"}
+    one = await outside.ask("membership.change", change)
+    assert [item["expires_at"] for item in one.data["entered"]] == ["9999-12-31T23:59:59.999998Z"]
+    sql = "select isfinite(expires_at) as is_finite from active_memberships where user_id = $1"
+    assert await rows(outside.settings, sql, name) == [{"is_finite": True}]
+    match then:
+        case "renew":
+            one = await outside.ask("membership.change", change | {"expires_at": "9999-12-31T00:00:00Z"})
+            assert [item["segment"] for item in one.data["renewed"]] == [name]
+        case "remove":
+            one = await outside.ask("membership.change", {"user_id": name, "remove": [name]})
+            assert [item["segment"] for item in one.data["exited"]] == [name]
+        case _:
+            one = await outside.ask("user.forget", {"user_id": name})
+            assert [item["segment"] for item in one.data["exited"]] == [name]
+
+
+async def test_infinity_of_an_earlier_version_stops_nobody(outside: Line, name: str) -> None:
+    """Such a worker may write it beside this version; the migration has ended all that was there before."""
+    await outside.ask("segment.create", {"segment": name})
+    await outside.ask("user.register", {"user_id": name})
+    await outside.ask("membership.change", {"user_id": name, "add": [name], "ttl": "P1Y"})
+    sql = """
+        update memberships m set expires_at = 'infinity' from users u where u.user_key = m.user_key and u.user_id = $1
+    """
+    await rows(outside.settings, sql, name)
+    one = await outside.ask("membership.change", {"user_id": name, "remove": [name]})
+    assert [item["segment"] for item in one.data["exited"]] == [name]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import asyncpg
 import pytest
 
 from tests.support.events import rows
-from tests.support.line import line, working
+from tests.support.line import Said, line, working
 from worker.line import trials
+from worker.line.batch import ReceivedCommand
+from worker.line.handlers import Context
 from worker.local.server import HOST, free_port
 from worker.observability import metrics
 from worker.settings import Settings
@@ -82,6 +86,57 @@ async def test_what_lasts_is_the_commands_own(settings: Settings, topics: list[s
                     assert one.data["user_id"] == user
     known = await rows(settings, "select user_id from users order by user_id")
     assert [row["user_id"] for row in known] == sorted(user for user in users if not user.startswith("cursed"))
+
+
+@pytest.mark.parametrize("is_scheduled", [False, True], ids=["at once", "later"])
+async def test_a_mistake_of_the_worker_stops_one_command(
+    settings: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch, is_scheduled: bool
+) -> None:
+    """An exception that nobody foresaw is rejected with the command that brings it about; all others are applied."""
+    count = Context.count
+
+    def mistaken(context: Context, record: ReceivedCommand[Any], outcome: str) -> None:
+        if record.what.type == "user.forget" and record.what.data.user_id == "cursed":
+            raise TypeError("can't compare offset-naive and offset-aware datetimes")
+        count(context, record, outcome)
+
+    monkeypatch.setattr(Context, "count", mistaken)
+    users = ["a", "cursed", "b"]
+    async with line(settings) as outside, working(settings):
+        for user in users:
+            await outside.ask("user.register", {"user_id": user})
+        at = datetime.now(UTC) + timedelta(seconds=1) if is_scheduled else None
+        sent = {user: await outside.send("user.forget", {"user_id": user}, effectiveat=at) for user in users}
+        said = await outside.until(lambda said: {*sent.values()} <= {one.cause for one in said if _is_outcome(one)})
+    outcomes = {one.cause: one for one in said if _is_outcome(one)}
+    rejected = outcomes[sent["cursed"]].data
+    assert rejected["code"] == "failed"
+    assert rejected["message"].startswith("A mistake in the worker kept this command from being applied: TypeError")
+    assert [outcomes[sent[user]].data.get("reason") for user in ("a", "b")] == ["user_forgotten"] * 2
+
+
+async def test_a_mistake_at_all_commands_rejects_none(
+    settings: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for, as the next version may be without it."""
+    count, tries = Context.count, 0
+
+    def mistaken(context: Context, record: ReceivedCommand[Any], outcome: str) -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= 30:
+            raise TypeError("always")
+        count(context, record, outcome)
+
+    monkeypatch.setattr(Context, "count", mistaken)
+    async with line(settings) as outside, working(settings):
+        one = await outside.ask("user.register", {"user_id": "a"})
+    assert one.data.get("reason") == "user_registered"
+    assert tries > 30
+
+
+def _is_outcome(one: Said) -> bool:
+    return not one.event["type"].endswith("command.scheduled.v1")
 
 
 async def test_what_is_of_all_is_waited_for(settings: Settings, topics: list[str]) -> None:

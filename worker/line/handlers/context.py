@@ -42,8 +42,12 @@ class Context:
     """When the first of the memberships ends that were counted as active; later, what was decided is no longer true."""
 
     def hold(self, until: datetime | None) -> None:
-        """A membership was counted as active that ends then; None: none that ends."""
-        if until is not None and (self.holds_until is None or until < self.holds_until):
+        """A membership was counted as active that ends then; None: none that ends.
+
+        Nor does one that has no zone: asyncpg reads PostgreSQL's infinity so, which earlier versions wrote for the last
+        instant of the year 9999.
+        """
+        if until is not None and until.tzinfo is not None and (self.holds_until is None or until < self.holds_until):
             self.holds_until = until
 
     def count(self, record: ReceivedCommand[object], outcome: str) -> None:
