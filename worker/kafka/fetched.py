@@ -12,7 +12,7 @@ import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
@@ -34,12 +34,24 @@ LENGTH_AT, COUNT_AT, HEADER_BYTES = 8, 57, 61
 MAGIC = 2
 
 
+class Unreadable(NamedTuple):
+    """A batch of which no (further) record can be read: its offsets from the first that is left, and why."""
+
+    begin: int
+    end: int
+    reason: str
+
+
 class Budget:
-    """How many bytes of records a poll may still bring; the record that goes beyond it is the last one."""
+    """How many bytes of records a poll may still bring; the record that goes beyond it is the last one.
+
+    `unreadable` tells of partitions that can't be read on; whoever polls empties it, and fetches no more of them.
+    """
 
     def __init__(self, bytes_max: int, value_bytes_max: int) -> None:
         self.bytes_max, self.value_bytes_max = bytes_max, value_bytes_max
         self.left = bytes_max
+        self.unreadable: dict[TopicPartition, Unreadable] = {}
 
     def renew(self) -> None:
         """A new poll begins."""
@@ -64,20 +76,36 @@ class Taking(fetcher.FetchResult):  # type: ignore[misc] # aiokafka has no types
         """At most so many records, and at most the budget's bytes."""
         if self.budget is None:
             return super().getall(max_records)  # type: ignore[no-any-return] # aiokafka has no types
-        if self.budget.left <= 0 or not self.check_assignment(self._topic_partition) or not self.has_more():
+        if self.budget.left <= 0 or not self.has_more() or not self.check_assignment(self._topic_partition):
             return []
-        found, left = [], self.budget.left
+        found: list[Any] = []
+        try:
+            self._take(found, self.budget, max_records)
+        except Exception as error:  # noqa: BLE001 # whatever the bytes are, they stop this partition and no other
+            self._give_up(self.budget, error, is_first=not found)
+        return found
+
+    def _take(self, found: list[Any], budget: Budget, max_records: int | None) -> None:
         for record in self._fetched:
             found.append(record)
-            left -= len(record.value or b"") + len(record.key or b"") + RECORD_BYTES_EXTRA
-            if left <= 0 or len(found) == max_records:
+            budget.left -= len(record.value or b"") + len(record.key or b"") + RECORD_BYTES_EXTRA
+            if budget.left <= 0 or len(found) == max_records:
                 self._update_position()
-                break
+                return
+        self._update_position()
+        self._partition_records = None
+
+    def _give_up(self, budget: Budget, error: Exception, *, is_first: bool) -> None:
+        """After records that could be read the batch is fetched anew, so that they are handed out before it is told."""
+        begin, batch = self._fetched.next_fetch_offset, self.batches.last
+        if is_first:
+            begin = begin if batch is None else max(begin, batch.base_offset)
+            end = begin + 1 if batch is None else max(begin + 1, batch.next_offset)
+            reason = error.__cause__ or error
+            budget.unreadable[self._topic_partition] = Unreadable(begin, end, str(reason) or type(reason).__name__)
         else:
             self._update_position()
-            self._partition_records = None
-        self.budget.left = left
-        return found
+        self._partition_records = None
 
 
 class Results(OrderedDict[TopicPartition, Any]):
@@ -99,6 +127,8 @@ class Batches:
     """The batches of one answer, in place of aiokafka's own reading of them."""
 
     value_bytes_max: int | None = None
+    last: Batch | None = None
+    """The one that was handed out last."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = memoryview(data), 0
@@ -122,7 +152,8 @@ class Batches:
             return None
         data = self._data[self._at : self._end()]
         self._at += len(data)
-        return Batch(DefaultRecordBatch(data), data, self.value_bytes_max)
+        self.last = Batch(DefaultRecordBatch(data), data, self.value_bytes_max)
+        return self.last
 
     def _end(self) -> int:
         (length,) = LENGTH.unpack_from(self._data, self._at + LENGTH_AT)
@@ -145,7 +176,7 @@ class Batch:
         codec, value_bytes_max = self._batch.compression_type, self._value_bytes_max
         if codec == streams.NONE or value_bytes_max is None:
             return self._whole()
-        with _telling():
+        with self._telling():
             if streams.is_small(codec, self._data[HEADER_BYTES:], BATCH_BYTES_MAX):
                 return self._whole()
         return self._in_pieces(streams.Limits(value_bytes_max))
@@ -168,17 +199,17 @@ class Batch:
 
     def _in_pieces(self, limits: streams.Limits) -> Iterator[Any]:
         (count,) = COUNT.unpack_from(self._data, COUNT_AT)
-        with _telling():
+        with self._telling():
             yield from streams.records(self._batch, count, self._data[HEADER_BYTES:], limits)
 
-
-@contextlib.contextmanager
-def _telling() -> Iterator[None]:
-    """What can't be decompressed or read, in the client's own words."""
-    try:
-        yield
-    except streams.CORRUPT as error:
-        raise CorruptRecordException(f"a batch of records can't be read: {error}") from error
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """What can't be decompressed or read, in the client's own words."""
+        try:
+            yield
+        except streams.CORRUPT as error:
+            at = self._batch.base_offset
+            raise CorruptRecordException(f"the batch of records at offset {at} can't be read: {error}") from error
 
 
 def hold(consumer: AIOKafkaConsumer, budget: Budget) -> None:

@@ -29,6 +29,7 @@ from worker.line.batch import Batch, Received, Span
 from worker.line.lanes import Lane, Lanes
 from worker.line.poll import Poll, Records
 from worker.line.positions import acquire, bounds, judge
+from worker.line.unreadable import Stops
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.observability.progress import Watch
@@ -67,6 +68,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._retry_at = self._look_at = self._advance_at = 0.0
         self.stopping = asyncio.Event()
         self._budget = Budget(settings.batch_bytes_max, settings.record_bytes_max)
+        self._stops = Stops(assignment)
         self._poll = Poll(
             settings,
             consumer,
@@ -128,6 +130,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         records, error = await self._poll()
         if records:
             await self._dispatch(await self._accept(records))
+        self._pause(self._stops.note(self._budget.unreadable))
+        for partition, problem in self._stops.due():
+            self._halt(partition, problem)
         if error is not None:
             await self._recover(error, is_to_wait=not records)
         elif loop.time() >= self._advance_at:
@@ -170,8 +175,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             partition = position.partition
             if partition not in assigned or partition not in assignment.wanted | assignment.halted.keys():
                 continue  # taken away while we asked
-            if position.problem:
-                self._halt(partition, position.problem)
+            problem = position.problem or self._stops.problem(partition, position.next_offset)
+            if problem:
+                self._halt(partition, problem)
                 continue
             self._consumer.seek(partition, position.next_offset)
             assignment.hold(partition, position.epoch, position.next_offset, position.topic_id)

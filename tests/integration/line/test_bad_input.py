@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from aiokafka.codec import snappy_encode
+from aiokafka.record import default_records
 
 from schemas.envelope import qualified
 from schemas.topics import Topic
@@ -209,6 +211,21 @@ async def test_a_header_whose_name_is_no_text(outside: Line, name: str, codec: i
     for user in users:
         assert (await outside.outcome(user)).type == "membership.changed"
     assert all(finding.is_good for finding in await doctor._keys(outside.settings))
+
+
+async def test_two_streams_in_one_batch(outside: Line, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brokers let them pass, and Java's clients read them."""
+
+    def in_two(data: bytes) -> bytes:
+        return bytes(snappy_encode(data[:100]) + snappy_encode(data[100:]))
+
+    monkeypatch.setattr(default_records, "snappy_encode", in_two)
+    users = [f"{name}-{number}" for number in range(2)]
+    made = [event({"user_id": user}, id=user, type=qualified("user.register")) for user in users]
+    records = [Raw(value, user.encode()) for value, user in zip(made, users, strict=True)]
+    await send(outside.settings, outside.topic(MEMBERSHIPS), 1, streams.SNAPPY, records)
+    for user in users:
+        assert (await outside.outcome(user)).type == "membership.changed"
 
 
 @pytest.fixture

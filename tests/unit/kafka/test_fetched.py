@@ -247,3 +247,21 @@ def test_an_empty_budget_leaves_all_where_it_is() -> None:
 def test_the_number_is_bounded_as_well() -> None:
     result, _ = taking(batch(0, [b"a"] * 5), Budget(1 << 20, 1 << 20))
     assert [len(result.getall(2)) for _ in range(3)] == [2, 2, 1]
+
+
+def test_what_cannot_be_read_is_told_after_what_can() -> None:
+    """With its place; what was read of another partition at the same time would be lost with an exception."""
+    good, bad = batch(0, [b"a", b"b"]), bytearray(batch(streams.ZSTD, [b"c" * 300] * 3))
+    bad[:8], bad[-20:] = (2).to_bytes(8), bytes(20)
+    budget = Budget(1 << 20, 1 << 20)
+    result, state = taking(good + bytes(bad), budget)
+    assert [record.value for record in result.getall(100)] == [b"a", b"b"]
+    assert (result.has_more(), state.position, budget.unreadable) == (False, 2, {})
+    result, state = taking(bytes(bad), budget)
+    assert result.getall(100) == []
+    found = budget.unreadable[PLACE]
+    assert (found.begin, found.end, state.position) == (2, 5, 0)
+    assert found.reason
+    with pytest.raises(CorruptRecordException, match=r"the batch of records at offset 2 can't be read: ."):
+        read(bytes(bad))
+    assert (result.has_more(), result.getall(100)) == (False, [])
