@@ -157,6 +157,12 @@ STRANGER = [
     Decide(1, [None]),
 ]
 """Nobody knows the user who is forgotten; until it is told to be in vain, a command may be taken back."""
+IN_VAIN_FIRST = [
+    Deliver([replace(CANDIDATES[4], at=after(10)), LEAVING, replace(FORGET, at=after(20))], together=True),
+    Pass(60),
+    Decide(100, [None]),
+]
+"""What is in vain has its turn by its instant, too."""
 FIXED = [
     RAMP,
     IN_TURN,
@@ -165,4 +171,5 @@ FIXED = [
     [*FORGOTTEN_LATER, Decide(100, [None])],
     [*FORGOTTEN_LATER, Decide(1, [2, None])],
     STRANGER,
+    IN_VAIN_FIRST,
 ]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -158,11 +160,14 @@ class Due:
         if failure is not None:
             fail(context, commands, failure)
             return
-        timely, late = _parted(taken)
-        for run in in_order(timely):
-            await decide(context, run)
-        for record in late:
-            _refuse(context, record)
+        for is_late, several in groupby(_judged(taken), itemgetter(0)):
+            part = [command for _, command in several]
+            if is_late:
+                for command in part:
+                    _refuse(context, command)
+                continue
+            for run in in_order(part):
+                await decide(context, run)
 
     def _context(self, session: Session, now: datetime) -> Context:
         return begin(session, self._settings, now, self._new_uuid)
@@ -202,22 +207,15 @@ def in_order(records: Sequence[ReceivedCommand[Any]]) -> Iterator[list[ReceivedC
         yield run
 
 
-def _parted(
-    taken: Sequence[tuple[Record, Received]],
-) -> tuple[list[ReceivedCommand[Any]], list[ReceivedCommand[Any]]]:
-    """The commands to be decided, and those whose users were forgotten before them, perhaps by one of the former."""
-    timely: list[ReceivedCommand[Any]] = []
-    late: list[ReceivedCommand[Any]] = []
+def _judged(taken: Sequence[tuple[Record, Received]]) -> Iterator[tuple[bool, ReceivedCommand[Any]]]:
+    """The commands in their order, and whether each is too late: its user was forgotten before, perhaps by another."""
     forgotten: set[str] = set()
     for row, record in taken:
         for command in sort([record]).commands:
-            if row["is_forgotten"] or row["user_id"] in forgotten:
-                late.append(command)
-                continue
-            timely.append(command)
-            if command.what.type == "user.forget":
+            is_late = row["is_forgotten"] or row["user_id"] in forgotten
+            yield is_late, command
+            if not is_late and command.what.type == "user.forget":
                 forgotten.add(row["user_id"])
-    return timely, late
 
 
 def _refuse(context: Context, record: ReceivedCommand[Any]) -> None:
