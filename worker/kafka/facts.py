@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
 
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.errors import NoError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.admin import DescribeConfigsRequest
 
@@ -120,3 +122,17 @@ def is_leaderless(consumer: AIOKafkaConsumer, partition: TopicPartition) -> bool
 def refresh_metadata(consumer: AIOKafkaConsumer) -> None:
     """Have the consumer look at its topics now; it leaves and joins the group again where their partitions changed."""
     consumer._client.force_metadata_update()
+
+
+async def high_watermarks(
+    consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """The offset behind each partition's last record, whether it can be read yet or an open transaction holds it back.
+
+    aiokafka's consumer tells the ends of what it reads itself, so a copy that reads all asks over its connections.
+    """
+    asking = copy.copy(consumer._fetcher)
+    asking._isolation_level = READ_UNCOMMITTED
+    return await asking.end_offsets(  # type: ignore[no-any-return] # aiokafka has no types
+        partitions, consumer._request_timeout_ms
+    )

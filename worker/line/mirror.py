@@ -9,11 +9,14 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 from worker.errors import Unavailable
 from worker.journal.backlog import Backlog, unpublished
 from worker.kafka.clients import AIOKafkaConsumer, IllegalStateError, KafkaError, TopicPartition, translated
-from worker.line.assignment import Assignment
+from worker.kafka.facts import high_watermarks
+from worker.line.assignment import Assignment, Held
+from worker.line.open_transactions import OpenTransactions
 from worker.line.positions import offsets
 from worker.line.standstill import Standstill
 from worker.observability import metrics
@@ -50,6 +53,7 @@ class Mirror:
         self._clock, self._watch = clock, watch
         self._standstill, self._lanes_are_well = standstill, lanes_are_well
         self._backlog = backlog
+        self._open = OpenTransactions()
         self._differs = False
         self._committing: asyncio.Task[None] | None = None
         self._waits_since: float | None = None
@@ -94,27 +98,39 @@ class Mirror:
 
     async def _measure_lag(self) -> Ends | None:
         """Ask Kafka for the ends: what the consumer knows of them is as old as its last fetch, and a worker that is
-        held up does not fetch. None where Kafka does not answer for any of them."""
+        held up does not fetch. None where Kafka does not answer for any of them.
+
+        What is told are the ends of what can be read. The lag goes further, to the high watermarks: what stands behind
+        an open transaction waits as well.
+        """
         held = dict(self._assignment.held)
+        marks: Ends = {}
         try:
             with translated(self._settings):
                 async with asyncio.timeout(COMMIT_SECONDS_MAX):
-                    ends = await offsets(self._consumer.end_offsets, list(held), COMMIT_SECONDS_MAX / 2)
+                    ends, marks = await asyncio.gather(
+                        offsets(self._consumer.end_offsets, list(held), COMMIT_SECONDS_MAX / 2),
+                        offsets(partial(high_watermarks, self._consumer), list(held), COMMIT_SECONDS_MAX / 2),
+                    )
         except Unavailable as error:
             log.debug("the lag can't be measured", error=str(error))
             ends = None
         metrics.LAG_RECORDS.clear()  # what is not known is absent, and does not stand at an old value
         metrics.LAG_SECONDS.clear()
+        self._open.look(ends or {}, marks, held)
         if ends is None:
             return None
         for partition, end in ends.items():
-            state = held[partition]
-            records = max(0, end - state.applied_offset)
             labels = (partition.topic, partition.partition)
+            records = max(0, max(end, marks.get(partition, end)) - held[partition].applied_offset)
             metrics.LAG_RECORDS.labels(*labels).set(records)
-            age = max(0.0, time.time() - state.newest_ms / 1000) if records and state.newest_ms else 0.0
-            metrics.LAG_SECONDS.labels(*labels).set(age)
+            metrics.LAG_SECONDS.labels(*labels).set(self._lag_seconds(partition, held[partition], end))
         return ends if ends or not held else None
+
+    def _lag_seconds(self, partition: TopicPartition, held: Held, end: int) -> float:
+        if held.applied_offset >= end:  # all that can be read is applied: only a transaction may hold back more
+            return self._open.seconds(partition)
+        return max(0.0, time.time() - held.newest_ms / 1000) if held.newest_ms else 0.0
 
     async def _measure_backlog(self) -> bool:
         try:

@@ -28,7 +28,13 @@ COMMAND_TO_EVENT_SECONDS = Histogram(
 LAG_RECORDS = Gauge("segmentation_lag_records", "Command records that were not applied yet", ["topic", "partition"])
 LAG_SECONDS = Gauge(
     "segmentation_lag_seconds",
-    "Age of the newest record applied, while others wait behind it; 0 when none does",
+    "Age of the newest record applied, while others wait behind it; 0 when none does. Of those that only an open "
+    "transaction holds back, for how long it has",
+    ["topic", "partition"],
+)
+OPEN_TRANSACTION_SECONDS = Gauge(
+    "segmentation_open_transaction_seconds",
+    "For how long a producer's open transaction has held back what stands behind it; 0 where there is none",
     ["topic", "partition"],
 )
 HALTED = Gauge(

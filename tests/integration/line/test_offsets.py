@@ -15,7 +15,7 @@ from tests.support.events import rows
 from tests.support.line import Line, line, working
 from tests.support.pages import get, ready, shows, value, with_pages
 from worker.kafka import clients as kafka
-from worker.line import consume, mirror
+from worker.line import consume, mirror, open_transactions
 from worker.postgres import locks
 from worker.settings import Settings
 
@@ -84,8 +84,9 @@ async def test_lag_is_what_waits(quick: Settings) -> None:
         assert _lag(quick, text, "seconds") == 0
 
 
-async def test_an_open_transaction_is_no_lag(quick: Settings) -> None:
-    """What nobody can read yet does not wait for the worker."""
+async def test_an_open_transaction_is_told(quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands behind it waits, though nobody can read it yet; it is no standstill of the worker's."""
+    monkeypatch.setattr(open_transactions, "SAID_SECONDS", 0.0)
     async with line(quick) as outside, working(quick):
         await ready(quick)
         producer = kafka.transactional_producer(quick, f"{quick.topic_prefix}-test")
@@ -94,12 +95,15 @@ async def test_an_open_transaction_is_no_lag(quick: Settings) -> None:
         made = new_command("user.register", {"user_id": "open"}, source="/tests")
         await producer.send_and_wait(outside.topic(TOPIC), made.value, key=made.key, partition=0)
         behind = await outside.send("user.register", {"user_id": "behind"}, partition=0)
-        measured = await shows(quick, "/metrics", lambda _, text: _lag(quick, text, "records") is not None)
-        assert _lag(quick, measured, "records") == 0
+        await shows(quick, "/metrics", lambda _, text: _lag(quick, text, "records") == 2)
+        await shows(quick, "/metrics", lambda _, text: min(_lag(quick, text, "seconds") or 0, _open(quick, text)) > 0)
+        assert (await get(quick, "/livez"))[0] == 200
         await producer.commit_transaction()
         await kafka.abandon(producer.stop())
         await outside.outcome(behind)
         assert sorted(one.data["user_id"] for one in outside.said) == ["behind", "open"]
+        text = await shows(quick, "/metrics", lambda _, text: _lag(quick, text, "records") == 0)
+        assert (_lag(quick, text, "seconds"), _open(quick, text)) == (0, 0)
 
 
 async def test_lag_tools_see_the_position(quick: Settings) -> None:
@@ -225,3 +229,8 @@ async def _metric(settings: Settings, name: str) -> float:
 def _lag(settings: Settings, text: str, unit: str) -> float | None:
     topic = f"{settings.topic_prefix}.{Topic.MEMBERSHIP_COMMANDS.value}"
     return value(text, f"segmentation_lag_{unit}", topic=topic, partition=0)
+
+
+def _open(settings: Settings, text: str) -> float:
+    topic = f"{settings.topic_prefix}.{Topic.MEMBERSHIP_COMMANDS.value}"
+    return value(text, "segmentation_open_transaction_seconds", topic=topic, partition=0) or 0

@@ -15,6 +15,7 @@ from worker.kafka.clients import TopicPartition
 from worker.line import mirror
 from worker.line.assignment import Assignment
 from worker.line.mirror import Mirror
+from worker.line.open_transactions import OpenTransactions
 from worker.observability import metrics
 from worker.postgres.session import Session
 from worker.settings import Settings
@@ -91,6 +92,26 @@ async def test_the_lag_is_absent_while_kafka_is_away(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(mirror, "offsets", unknown)
     assert await measured._measure_lag() is None
     assert _lags() == {}
+
+
+async def test_the_lag_goes_to_the_high_watermark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open transaction holds records back; others may not call it a standstill."""
+    ticks = Mock(return_value=100.0)
+    assignment = Assignment(1)
+    assignment.hold(PLACE, 1, 5)
+    assignment.held[PLACE].newest_ms = 1  # long ago: nothing was sent since
+    measured = _mirror(Database(), Mock(return_value=BEGIN), assignment)
+    measured._open = OpenTransactions(ticks)
+
+    async def asked(ask: Any, *_: object) -> dict[TopicPartition, int]:
+        return {PLACE: 5 if ask is measured._consumer.end_offsets else 9}
+
+    monkeypatch.setattr(mirror, "offsets", asked)
+    assert await measured._measure_lag() == {PLACE: 5}
+    ticks.return_value += 7
+    assert await measured._measure_lag() == {PLACE: 5}
+    assert _lags() == {("t", "0"): 4}
+    assert metrics.LAG_SECONDS.labels("t", 0)._value.get() == 7
 
 
 def _lags() -> dict[tuple[str, ...], float]:
