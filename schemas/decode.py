@@ -26,6 +26,7 @@ from schemas.commands import (
     names_on,
 )
 from schemas.content import content_of, content_of_names
+from schemas.cut import size_of
 from schemas.envelope import REQUIRED_ATTRIBUTES, STRUCTURED_HEADERS, Envelope, qualified
 from schemas.imports import ImportBegin, Opening
 from schemas.judged import Command, DataT_co, Refusal, refusal, refused, untimely
@@ -54,6 +55,7 @@ _N, _I, _BACKSLASH = b"NI\\"  # one byte is found ten times faster than a word
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NONE = Problems()
 UNJUDGED = "The record could not be judged, by a mistake in the worker; nothing of it was applied"
+UNREAD = "The value was not read, as its compressed batch becomes too large, so its bytes are not known"
 _NO_TIME = FieldError("time", "must be given, as the record's own timestamp is no date")
 
 
@@ -209,8 +211,10 @@ def _judge(
     record_bytes_max: int,
 ) -> Command | Refusal:
     """The long way."""
-    if value is not None and len(value) > record_bytes_max:
-        message = f"The value has {len(value):,} bytes; at most {record_bytes_max:,} are taken."
+    size = size_of(value)
+    if size is None or size > record_bytes_max:
+        said = UNREAD if size is None else f"The value has {size:,} bytes"
+        message = f"{said}; at most {record_bytes_max:,} are taken."
         return refusal(RejectionCode.TOO_LARGE, message, binding.header_attributes(headers))
     event = binding.read(value, headers)
     if key is not None and len(key) > RECORD_KEY_BYTES_MAX:
@@ -230,7 +234,7 @@ def _unjudged(error: Exception, value: bytes | None, headers: Sequence[tuple[str
 
 
 def _key_too_large(key: bytes, event: dict[str, Any] | binding.Unreadable) -> Refusal:
-    said = f"has {len(key):,} bytes; at most {RECORD_KEY_BYTES_MAX:,} are taken"
+    said = f"has {size_of(key):,} bytes; at most {RECORD_KEY_BYTES_MAX:,} are taken"
     attributes = event.attributes if isinstance(event, binding.Unreadable) else event
     return refusal(RejectionCode.TOO_LARGE, f"The record key {said}.", attributes, [FieldError("key", said)])
 

@@ -149,7 +149,9 @@ class CommandRejected(EventData):
         "null for none.",
         json_schema_extra={"contentEncoding": "base64"},
     )
-    record_bytes: Count = Field(description="The value's full size.")
+    record_bytes: Count = Field(
+        description="The value's full size; 0 where it was not read, as its batch is too large."
+    )
 
 
 class ActiveMembership(EventData):

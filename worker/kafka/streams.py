@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 
 import cramjam
 
+from schemas.cut import Cut
+from schemas.envelope import ATTRIBUTE_HEADER_PREFIX, CONTENT_TYPE_HEADER
+
 PIECE_BYTES = 64 * 1024
 STREAM_BYTES_MAX = 1024 * 1024 * 1024
 """So much is decompressed of one batch."""
@@ -25,7 +28,9 @@ ZSTD_MAGIC, ZSTD_HEADER_BYTES_MAX = b"\x28\xb5\x2f\xfd", 18
 ZSTD_RAW, ZSTD_REPEATED = 0, 1
 LZ4_RATIO_MAX = 255
 HEADERS_MAX = 100
-"""Headers of one record that are kept; those after them are passed over."""
+"""Headers of one record that are kept: those that may say what it is, and others while there are not so many yet."""
+HEADERS_READ_MAX = 100_000
+"""So many headers of one record are gone through, which takes a fraction of a second."""
 NONE, GZIP, SNAPPY, LZ4, ZSTD = 0, 1, 2, 3, 4
 GZIP_MAGIC = b"\x1f\x8b"
 XERIAL_HEADER_BYTES = 16
@@ -196,8 +201,10 @@ class Reader:
         """So many bytes, of which no more than the first ones are kept; None for a negative count."""
         if count < 0:
             return None
-        kept = self.take(min(count, kept_max))
-        self.skip(count - len(kept))
+        if count <= kept_max:
+            return self.take(count)
+        kept = Cut(self.take(kept_max), count)
+        self.skip(count - kept_max)
         return kept
 
     def number(self) -> int:
@@ -245,7 +252,7 @@ def records(batch: Any, count: int, payload: memoryview, limits: Limits) -> Iter
             done = number
             yield _record(batch, reader, limits.value_bytes_max + 1, limits.headers_max)
     except Endless:
-        value = bytes(limits.value_bytes_max + 1)
+        value = Cut(b"", None)
         for number in range(done, count):
             yield Parsed(batch.base_offset + number, batch.first_timestamp, batch.timestamp_type, None, value, [])
     finally:
@@ -260,13 +267,26 @@ def _record(batch: Any, reader: Reader, kept_max: int, headers_max: int) -> Pars
     offset = batch.base_offset + reader.number()
     key = reader.first(reader.number(), kept_max)
     value = reader.first(reader.number(), kept_max)
-    headers: list[tuple[str, bytes | None]] = []
-    for _ in range(min(reader.number(), headers_max)):
-        name = reader.first(reader.number(), kept_max) or b""
-        headers.append((name.decode("utf-8", "replace"), reader.first(reader.number(), kept_max)))
+    headers = _headers(reader, kept_max, headers_max)
     if reader.taken > end or size < 0:
         raise Corrupt("a record is longer than it says")
     reader.skip(end - reader.taken)
     if batch.timestamp_type:
         timestamp = batch.max_timestamp
     return Parsed(offset, timestamp, batch.timestamp_type, key, value, headers)
+
+
+def _headers(reader: Reader, kept_max: int, headers_max: int) -> list[tuple[str, bytes | None]]:
+    """A record's headers, those of CloudEvents wherever they stand: the verdict must not depend on the batch."""
+    found: list[tuple[str, bytes | None]] = []
+    telling = 0
+    for _ in range(min(reader.number(), max(HEADERS_READ_MAX, headers_max))):
+        name = (reader.first(reader.number(), kept_max) or b"").decode("utf-8", "replace")
+        lower, count = name.lower(), reader.number()
+        tells = lower == CONTENT_TYPE_HEADER or lower.startswith(ATTRIBUTE_HEADER_PREFIX)
+        if telling < headers_max if tells else len(found) < headers_max:
+            found.append((name, reader.first(count, kept_max)))
+            telling += tells
+        else:
+            reader.skip(max(count, 0))
+    return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from schemas.cut import size_of
 from schemas.decode import Refusal, decode
 from schemas.rejections import RejectionCode
 from schemas.topics import Topic, topic_name
@@ -268,10 +269,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                         offset=record.offset,
                         error=what.message,
                     )
-                size = len(record.value or b"")
-                received.append(
-                    Received(partition.topic, partition.partition, record.offset, record.key, record.value, size, what)
-                )
+                size = size_of(record.value) or 0
+                place = (partition.topic, partition.partition, record.offset)
+                received.append(Received(*place, record.key, record.value, size, what))
             spans.append(Span(partition.topic, partition.partition, held.epoch, held.next_offset, end))
             held.next_offset, held.newest_ms = end, records[-1].timestamp
         return Batch(tuple(received), tuple(spans)) if spans else None

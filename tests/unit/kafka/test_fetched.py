@@ -20,6 +20,9 @@ from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from schemas.cut import size_of
+from schemas.decode import Command, decode
+from schemas.topics import Topic
 from tests.support.batches import Name, builder
 from worker.kafka import fetched, streams
 from worker.kafka.fetched import Batches, Budget, Results, Taking
@@ -95,6 +98,31 @@ def test_what_is_too_large_is_cut(codec: int, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(fetched, "BATCH_BYTES_MAX", 1_000)
     found, _ = read(batch(codec, [b"x" * 3_000_000, b"after"]), value_bytes_max=1_000)
     assert [value for *_, value, _ in found] == [b"x" * 1_001, b"after"]
+    assert [size_of(value) for *_, value, _ in found] == [3_000_000, 5]
+    key = read(batch(codec, [b""], key=b"k" * 3_000_000), value_bytes_max=1_000)[0][0][3]
+    assert (len(key), size_of(key)) == (1_001, 3_000_000)
+
+
+@pytest.mark.parametrize("limit", [0, 1 << 23], ids=["in pieces", "whole"])
+def test_the_verdict_does_not_depend_on_the_batch(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attributes count wherever they stand among the headers."""
+    monkeypatch.setattr(fetched, "BATCH_BYTES_MAX", limit)
+    attributes = {"CE_specversion": b"1.0", "ce_id": b"c1", "ce_source": b"/s", "ce_time": b"2025-01-31T10:00:00Z"}
+    attributes |= {"ce_type": b"segmentation.user.register.v1", "Content-Type": b"application/json"}
+    others: Headers = [(f"h{number}", b"x") for number in range(150)]
+    headers: Headers = [*others, ("none", None), *attributes.items()]
+    data = batch(streams.ZSTD, [b'{"user_id": "k"}'], headers=headers)
+    ((*_, value, kept),), in_pieces = read(data)
+    assert in_pieces is (limit == 0)
+    assert isinstance(decode(value, kept, b"k", Topic.MEMBERSHIP_COMMANDS, 1_000, 1 << 20), Command)
+
+
+def test_the_headers_that_are_kept_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched, "BATCH_BYTES_MAX", 0)
+    headers: Headers = [(f"{name}{number}", b"x") for name in ("h", "ce_") for number in range(150)]
+    ((*_, kept), after), _ = read(batch(streams.ZSTD, [b"v", b"after"], headers=headers))
+    assert [name for name, _ in kept] == [f"{name}{number}" for name in ("h", "ce_") for number in range(100)]
+    assert after[4] == b"after"
 
 
 def test_a_bomb_costs_as_much_as_is_taken_of_it() -> None:
@@ -118,7 +146,8 @@ def test_a_bomb_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "STREAM_BYTES_MAX", 250_000)
     found, _ = read(batch(streams.ZSTD, [b"x" * 100_000] * 5), value_bytes_max=1_000)
     assert [offset for offset, *_ in found] == list(range(5))
-    assert {len(value) for *_, value, _ in found} == {1_001}
+    assert [size_of(value) for *_, value, _ in found][-1] is None
+    assert {size_of(value) for *_, value, _ in found} == {100_000, None}
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)

@@ -7,7 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from schemas.commands import COMMANDS, Change, CommandType, SegmentCreate
-from schemas.decode import Command, Refusal, decode
+from schemas.cut import Cut
+from schemas.decode import UNREAD, Command, Refusal, decode
 from schemas.envelope import qualified
 from schemas.sentences import ERRORS_MAX
 from schemas.topics import Topic
@@ -60,6 +61,20 @@ def test_too_large_comes_first() -> None:
     at_limit = decode(REGISTER, [], b"u1", MEMBERSHIP, TIMESTAMP_MS, len(REGISTER) - 1)
     assert isinstance(at_limit, Refusal)
     assert at_limit.code == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (150_000_000, "The value has 150,000,000 bytes; at most 10 are taken."),
+        (None, f"{UNREAD}; at most 10 are taken."),
+    ],
+)
+def test_the_size_is_that_of_the_whole_value(size: int | None, said: str) -> None:
+    """Of which only the first bytes were kept."""
+    refusal = decode(Cut(b"x" * 11 if size else b"", size), [], b"u1", MEMBERSHIP, TIMESTAMP_MS, 10)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.message) == ("too_large", said)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 
 from schemas.commands import COMMANDS, CommandType
+from schemas.cut import Cut
 from schemas.decode import Command, Refusal
 from schemas.topics import Topic
 from tests.unit.schemas.records import GOOD, accepted, errors_of, event, judge, key_of
@@ -35,6 +36,13 @@ def test_a_report_command_has_any_key(key: bytes | None) -> None:
 def test_keys_are_utf_8() -> None:
     accepted("user.register", {"user_id": "é😀"})
     accepted("user.register", {"user_id": 42})
+
+
+def test_the_size_is_that_of_the_whole_key() -> None:
+    """Of which only the first bytes were kept."""
+    refusal = judge(REGISTER, MEMBERSHIP, Cut(b"x" * 2_000, 50_000_000))
+    assert isinstance(refusal, Refusal)
+    assert refusal.message == "The record key has 50,000,000 bytes; at most 1,024 are taken."
 
 
 def test_a_key_has_a_limit() -> None:
