@@ -69,7 +69,7 @@ def test_the_worker_does_what_the_model_does(settings: Settings, users: str) -> 
         for percent in (Decimal(0), Decimal(100))
         for after in AFTER_DELETION
     ]
-    _hold(settings.model_copy(update={"users": users}), stories, 80, lapses)
+    _hold(settings.model_copy(update={"users": users}), stories, 50, lapses)
 
 
 @pytest.mark.parametrize(("limit", "endings"), [(LIMIT, ENDINGS), (5_000, ENDINGS + LATE_ENDINGS)], ids=["few", "many"])
