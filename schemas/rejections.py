@@ -55,7 +55,7 @@ MEANINGS: dict[RejectionCode, str] = {
     RejectionCode.NOT_SCHEDULED: "no command of that id and source waits on this topic and under this key: it has "
     "taken effect, was cancelled, or was never scheduled",
     RejectionCode.FAILED: "applying this one command failed in the database for a reason of its own"
-    "; the rest of its batch went through. Or a mistake in the worker kept it from judging the record",
+    "; the rest of its batch went through. Or a mistake in the worker kept it from being judged or applied",
 }
 
 
