@@ -14,6 +14,7 @@ from worker.leadership.election import Elected
 from worker.leadership.ticking import ticking
 from worker.observability import metrics
 from worker.observability.logs import logger
+from worker.observability.mistakes import contained
 from worker.observability.progress import Progress
 from worker.postgres.clock import Clock, told
 from worker.postgres.locks import Role
@@ -96,7 +97,8 @@ class Leader(Elected):
             await self.wait(BACKLOG_SECONDS)
             return
         try:
-            done = await run.job.turn(session)
+            with contained("a job has failed", DriverError):
+                done = await run.job.turn(session)
         except FAILURES as failure:
             error = str(failure) or type(failure).__name__
             metrics.JOB_FAILURES.labels(run.job.name).inc()

@@ -23,9 +23,10 @@ from worker.line.conclude import conclude, fail, reject
 from worker.line.control import Control
 from worker.line.handlers import TooMuch
 from worker.line.rounds import decide
-from worker.line.trials import FAULTS, Failure, Trials, contained, failures
+from worker.line.trials import FAULTS, UNDECIDED, Failure, Trials, failures
 from worker.observability import metrics
 from worker.observability.logs import logger
+from worker.observability.mistakes import contained
 from worker.postgres import locks
 from worker.postgres.clock import Clock, judged
 from worker.postgres.session import Session
@@ -161,7 +162,7 @@ class Applier:
         outcome = Outcome()
         async with self._session.transaction():
             context = self._context(await self._claim(batch.spans))
-            with contained():
+            with contained(UNDECIDED):
                 unreadable_ones, queries, commands = sort(batch.records)
                 reject(context, unreadable_ones, failure)
                 outcome.queries = self._answerable(queries, context)

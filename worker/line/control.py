@@ -24,8 +24,9 @@ from worker.line import names
 from worker.line.batch import Batch, Received, ReceivedCommand, sort
 from worker.line.handlers import HANDLERS, Context
 from worker.line.rounds import LATER, decide
-from worker.line.trials import FAULTS, contained
+from worker.line.trials import FAULTS, UNDECIDED
 from worker.observability.logs import logger
+from worker.observability.mistakes import contained
 from worker.postgres.clock import Clock, moment
 from worker.postgres.session import Session
 
@@ -105,7 +106,7 @@ class Control:
         try:
             async with session.transaction(is_kept=False):
                 context = self._context(await moment(session, self._clock))
-                with contained():
+                with contained(UNDECIDED):
                     await names.take(session, commands, context.now)
                     await decide(context, commands)
                     await journal.append(session, context.rows, context.now)

@@ -25,8 +25,9 @@ from worker.line.conclude import conclude, fail, reject
 from worker.line.control import Control
 from worker.line.handlers import HANDLERS, Context, TooMuch, begin
 from worker.line.rounds import decide
-from worker.line.trials import FAULTS, Failure, Trials, contained, failures
+from worker.line.trials import FAULTS, UNDECIDED, Failure, Trials, failures
 from worker.observability import metrics
+from worker.observability.mistakes import contained
 from worker.postgres import locks
 from worker.postgres.clock import Clock
 from worker.postgres.session import Record, Session
@@ -142,7 +143,7 @@ class Due:
             keys = [row["schedule_key"] for row, _ in taken]
             if only is not None and keys[:1] != [only]:
                 return 0
-            with contained():
+            with contained(UNDECIDED):
                 if keys:
                     self._first = keys[0], Batch(batch.records[:1], ())
                     await self._decide(context, taken, failure)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from worker.errors import (
@@ -19,9 +17,9 @@ from worker.errors import (
     Unclear,
     WorkerError,
 )
-from worker.observability.logs import logger
 
-log = logger(__name__)
+UNDECIDED = "commands were not decided"
+"""What the log says of a mistake."""
 
 FAULTS = (Refused, Denied, Unavailable)
 """What a transaction may fail with: of the data, of the database's state, or nobody knows."""
@@ -66,19 +64,6 @@ def failures(fault: WorkerError) -> tuple[Failure, Failure]:
     said = "a statement took longer than its limit" if isinstance(fault, Slow) else str(fault.__cause__ or "")
     message = f"The database refused this command: {said or 'each time the session ended'}"
     return Failure(message, is_bare=False), Failure(message, is_bare=True)
-
-
-@contextlib.contextmanager
-def contained() -> Iterator[None]:
-    """What nobody foresaw, while commands are decided, is a fault like those of the database: one command must not stop
-    all others, and harmless commands tell whether it is one command's. Raises Mistaken."""
-    try:
-        yield
-    except (WorkerError, MemoryError):
-        raise
-    except Exception as error:
-        log.exception("commands were not decided, by a mistake in the worker")
-        raise Mistaken(f"{type(error).__name__}: {error}") from error
 
 
 class Trials:

@@ -139,6 +139,7 @@ FAILURES = [
     Hindered("no disk"),
     ConfigurationError("not the owner of it"),
     DriverError("a page is corrupt"),
+    TypeError("nobody foresaw that"),
 ]
 
 
@@ -157,7 +158,8 @@ async def test_a_failing_job_is_noted_and_stops_no_other(bench: Bench, error: Ex
         "select outcome, error, next_at > finished_at as waits from job_runs where job = 'fake'"
     )
     assert row is not None
-    assert tuple(row) == ("failed", str(error), True)
+    told = f"TypeError: {error}" if isinstance(error, TypeError) else str(error)
+    assert tuple(row) == ("failed", told, True)
     assert failing.taken <= 3
     assert await bench.sql.fetchval("select outcome from job_runs where job = 'rollout'") == "done"
 
