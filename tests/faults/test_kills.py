@@ -44,7 +44,7 @@ async def under_load(line_: Line, seed: int, pause_seconds: float = 0.1) -> Asyn
 
 @pytest.mark.parametrize(
     ("kills", "seed"),
-    [(6, 1), pytest.param(24, 2, marks=pytest.mark.slow), pytest.param(40, 3, marks=pytest.mark.slow)],
+    [(4, 1), pytest.param(24, 2, marks=pytest.mark.slow), pytest.param(40, 3, marks=pytest.mark.slow)],
 )
 @pytest.mark.timeout(900)
 async def test_workers_are_killed(fast: Settings, topics: list[str], tmp_path: Path, kills: int, seed: int) -> None:

@@ -58,7 +58,7 @@ async def test_postgresql_goes_away(deployment: Settings, own_services: Services
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("how", ["killed", "frozen"])
+@pytest.mark.parametrize("how", ["killed", pytest.param("frozen", marks=pytest.mark.slow)])
 async def test_kafka_goes_away(deployment: Settings, own_services: Services, tmp_path: Path, how: str) -> None:
     async with workers(deployment, 1, tmp_path) as (worker,), line(deployment) as outside:
         await worker.start()
