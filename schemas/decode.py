@@ -74,37 +74,30 @@ def decode(
     where a mistake of this module or of a library leaves no other judgement.
     """
     try:
-        return _decoded(value, headers, key, topic, timestamp_ms, record_bytes_max)
+        if (
+            topic is _MEMBERSHIP_COMMANDS
+            and value is not None
+            and len(value) <= record_bytes_max
+            and (not headers or tuple(headers) == STRUCTURED_HEADERS)
+            and _is_plain(value)
+            and (command := _short(value, key, topic, timestamp_ms)) is not None
+        ):
+            return command
+        return _judge(value, headers, key, topic, timestamp_ms=timestamp_ms, record_bytes_max=record_bytes_max)
     except MemoryError:
         raise  # says nothing about the record
     except Exception as error:  # noqa: BLE001 - one record must not end every worker that reads it
         return _unjudged(error, value, headers)
 
 
-def _decoded(
-    value: bytes | None,
-    headers: Sequence[tuple[str, bytes]],
-    key: bytes | None,
-    topic: Topic,
-    timestamp_ms: int,
-    record_bytes_max: int,
-) -> Command | Refusal:
-    if (
-        topic is _MEMBERSHIP_COMMANDS
-        and value is not None
-        and len(value) <= record_bytes_max
-        and (not headers or tuple(headers) == STRUCTURED_HEADERS)
-        and _is_plain(value)
-    ):
-        try:
-            record = _membership_record(value)
-        except ValidationError:
-            pass
-        else:
-            command = _plain_change(record, key) or _command(record, key, topic, timestamp_ms)
-            if type(command) is Command:
-                return command
-    return _judge(value, headers, key, topic, timestamp_ms=timestamp_ms, record_bytes_max=record_bytes_max)
+def _short(value: bytes, key: bytes | None, topic: Topic, timestamp_ms: int) -> Command | None:
+    """The short way; None where the long one has to judge."""
+    try:
+        record = _membership_record(value)
+    except ValidationError:
+        return None
+    command = _plain_change(record, key) or _command(record, key, topic, timestamp_ms)
+    return command if type(command) is Command else None
 
 
 def _plain_change(record: Record, key: bytes | None) -> Command | None:

@@ -14,14 +14,13 @@ from worker.cli.console import err
 from worker.cli.decided import APPLIED, REUSED, Decided
 from worker.cli.render import line
 from worker.cli.sender import Prepared, Sender, make
-from worker.cli.silence import Silence
+from worker.cli.silence import NO_WORKER, Silence
 from worker.cli.tail import Tail
 from worker.errors import WorkerError
 from worker.line.names import command_name
 from worker.settings import Settings
 
 SOURCE = "/segmentation/import"
-NO_WORKER = "it seems that no worker runs, see its log and /readyz"
 WAIT_SECONDS = 30.0
 NAMES_MAX = 500
 """Names looked up at once."""

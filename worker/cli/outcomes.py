@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from worker.cli.console import out
 from worker.cli.render import line, short_type
 from worker.cli.sender import Prepared, Sender
+from worker.cli.silence import NO_WORKER
 from worker.cli.tail import Event, Tail, is_caused
 
 
@@ -24,6 +25,10 @@ class Outcomes:
         for command in commands:
             await self._sender.send(command)
         await self._sender.flush()
+        await self.hear(commands)
+
+    async def hear(self, commands: Sequence[Prepared]) -> None:
+        """Print what comes of each of these, which are sent; returns as `send` does."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._wait_seconds):
                 await self._hear(commands)
@@ -49,4 +54,4 @@ class Outcomes:
 
 def silence(wait_seconds: float) -> str:
     """What it means that no outcome came."""
-    return f"no outcome within {wait_seconds:g} s: it seems that no worker runs, see its log and /readyz"
+    return f"no outcome within {wait_seconds:g} s: {NO_WORKER}"

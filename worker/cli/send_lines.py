@@ -17,6 +17,7 @@ from worker.cli.console import complain, err, out, plain
 from worker.cli.decided import Decided
 from worker.cli.render import is_unchanged, short_type
 from worker.cli.sender import Prepared, Sender, make
+from worker.cli.silence import NO_WORKER
 from worker.cli.tail import Event, Tail, tail
 from worker.errors import ConfigurationError
 from worker.settings import Settings, load
@@ -187,7 +188,7 @@ def _name(command: Prepared) -> Name:
 
 def _cause_of_silence(problem: str | None) -> str:
     if problem is None:
-        return "it seems that no worker runs, see its log and /readyz"
+        return NO_WORKER
     return (
         "no worker runs, or commands of the same id and source were decided before, which could not be looked up: "
         + problem

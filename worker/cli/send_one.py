@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 from rich.text import Text
@@ -12,9 +11,10 @@ from schemas.times import rfc3339
 from worker.cli.console import complain, out, plain
 from worker.cli.decided import Decided
 from worker.cli.instants import instant
-from worker.cli.render import line, short_type
+from worker.cli.outcomes import Outcomes
 from worker.cli.sender import Prepared, Sender, make
-from worker.cli.tail import Tail, is_caused, tail
+from worker.cli.silence import NO_WORKER
+from worker.cli.tail import tail
 from worker.errors import ConfigurationError
 from worker.settings import load
 
@@ -58,20 +58,12 @@ async def send_one(
         await sender.flush()
         if command in before:
             return _tell(command, before[command])
-        try:
-            async with asyncio.timeout(wait_seconds):
-                return await _outcome(reading, command)
-        except TimeoutError:
+        outcomes = Outcomes(reading, sender, wait_seconds)
+        await outcomes.hear([command])
+        outcome = outcomes.type_of(command)
+        if outcome is None:
             complain(_silence(command, wait_seconds, decided.problem))
-            return False
-
-
-async def _outcome(reading: Tail, command: Prepared) -> bool:
-    while True:
-        for event in await reading.poll():
-            if is_caused(event, command.id, command.command.source):
-                out.print(line(event))
-                return short_type(event) not in ("command.rejected", "report.failed")
+        return outcome not in (None, "command.rejected", "report.failed")
 
 
 def _tell(command: Prepared, code: str) -> bool:
@@ -89,7 +81,7 @@ def _tell(command: Prepared, code: str) -> bool:
 def _silence(command: Prepared, wait_seconds: float, problem: str | None) -> str:
     said = f"no outcome of {command.id} within {wait_seconds:g} s: "
     if not command.is_named or problem is None:
-        return said + "it seems that no worker runs, see its log and /readyz"
+        return said + NO_WORKER
     return (
         f"{said}either no worker runs (see its log and /readyz), or a command of this id and source was decided "
         f"before, which could not be looked up: {problem}"

@@ -11,6 +11,8 @@ from worker.cli.console import err
 from worker.errors import Unavailable
 
 NOTICE_SECONDS = 5.0
+NO_WORKER = "it seems that no worker runs, see its log and /readyz"
+"""What it means that commands get no answer."""
 
 
 class Silence:

@@ -60,9 +60,9 @@ def failures(fault: WorkerError) -> tuple[Failure, Failure]:
     """The rejection, and a bare one for where the first is not taken. They say nothing of where the database is."""
     if isinstance(fault, Mistaken):
         message = f"A mistake in the worker kept this command from being applied: {fault}"
-        return Failure(message, is_bare=False), Failure(message, is_bare=True)
-    said = "a statement took longer than its limit" if isinstance(fault, Slow) else str(fault.__cause__ or "")
-    message = f"The database refused this command: {said or 'each time the session ended'}"
+    else:
+        said = "a statement took longer than its limit" if isinstance(fault, Slow) else str(fault.__cause__ or "")
+        message = f"The database refused this command: {said or 'each time the session ended'}"
     return Failure(message, is_bare=False), Failure(message, is_bare=True)
 
 
