@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
@@ -113,6 +114,7 @@ async def _hold_end(outside: Line, done: Said) -> None:
     count, commit = done.data["entered"] + done.data["renewed"], str(done.cause)
     said = await outside.until(lambda said: len(_changed(said, commit)) >= count)
     changed = _changed(said, commit)
+    assert _twice(said, commit) == {}
     assert len(changed) == len(set(changed)) == count
     sequences = sorted(int(one.event["sequence"]) for one in outside.said if "sequence" in one.event)
     assert sequences == list(range(1, len(sequences) + 1))
@@ -132,6 +134,15 @@ def _is_applied(commit: str, count: int, said: list[Said]) -> bool:
 
 def _changed(said: list[Said], commit: str) -> list[str]:
     return [one.data["user_id"] for one in said if one.cause == commit and one.type == "membership.changed"]
+
+
+def _twice(said: list[Said], commit: str) -> dict[str, list[tuple[str, int, int, str]]]:
+    """Where the changes of each user with more than one stand, and their numbers: the same row, or two rows."""
+    places = defaultdict(list)
+    for one in said:
+        if one.cause == commit and one.type == "membership.changed":
+            places[one.data["user_id"]].append((one.topic, one.partition, one.offset, one.event["sequence"]))
+    return {user: its for user, its in places.items() if len(its) > 1}
 
 
 async def _send(outside: Line) -> str:
