@@ -13,6 +13,7 @@ from worker.errors import Unavailable
 from worker.journal import cursor
 from worker.journal.cursor import Cursor, fingerprint
 from worker.journal.encode import TOPICS, Encoder, Event
+from worker.journal.mistaken import as_many
 from worker.journal.pace import Pace
 from worker.journal.snapshot import Leading, Snapshot
 from worker.journal.state import StateRecord, States
@@ -72,7 +73,10 @@ class Shares:
         if not rows and not goes_on:
             return None
         now = min(await told(self._session, self._clock), local_time())
-        share = await self._of_rows(rows, position, now) if rows else Share([], [], position)
+        share = Share([], [], position)
+        if rows:
+            await _require_no_gap(self._session, position.sequence, rows)
+            share = await as_many(rows, lambda some: self._of_rows(some, position, now))
         chunk = await self._snapshot.after(position.place, now) if self._snapshot and goes_on else None
         if chunk is None:
             return share if rows else None
@@ -94,7 +98,6 @@ class Shares:
         return await self._session.fetch("journal_read", sequence, self._since, rows_max, self._pace.bytes)
 
     async def _of_rows(self, rows: Sequence[Record], position: Cursor, now: datetime) -> Share:
-        await _require_no_gap(self._session, position.sequence, rows)
         states: Sequence[StateRecord] = ()
         if self._states:
             rows, states = await self._beside(self._states, rows, now)
