@@ -9,6 +9,7 @@ from rich.text import Text
 from worker import app, deployment
 from worker.cli import unread
 from worker.cli.console import counted, out, plain
+from worker.cli.left_open import LeftOpen, left_open
 from worker.errors import WorkerError
 from worker.journal.backlog import unpublished
 from worker.kafka import groups, keys, topics
@@ -133,6 +134,24 @@ def _unread(found: unread.Unread, group: str) -> str:
     )
 
 
+async def _transactions(settings: Settings) -> list[Finding]:
+    """Nobody can read on behind a transaction that its producer does not end, neither a worker nor anyone else."""
+    found = [Finding("transactions", False, _left_open(one)) for one in await left_open(settings)]
+    return found or [Finding("transactions", True, "none was left open on a topic of commands")]
+
+
+def _left_open(found: LeftOpen) -> str:
+    topic, partition = found.partition
+    place = f"--topic {topic} --partition {partition}"
+    return (
+        f"a producer has left a transaction open on {topic}:{partition}, from offset {found.offset} on; records that "
+        f"wait for its end, its own among them: {found.records:,}. Find the producer (`kafka-transactions.sh … "
+        f"describe-producers {place}`, or `find-hanging {place}`), and have it commit, abort, or start again with its "
+        f"transactional.id. Or end the transaction: `kafka-transactions.sh … abort {place} --start-offset "
+        f"{found.offset}`. Kafka ends it at the producer's transaction.timeout.ms at the latest"
+    )
+
+
 async def _deployment(settings: Settings) -> list[Finding]:
     is_noted = await deployment.look(settings, Database(settings))
     message = "the database belongs to this cluster, prefix and group" if is_noted else "the first worker will note it"
@@ -189,6 +208,7 @@ CHECKS: dict[str, Check] = {
     "keys": _keys,
     "deployment": _deployment,
     "commands": _commands,
+    "transactions": _transactions,
     "journal": _journal,
     "states": _states,
     "reports": _reports,
