@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchBuilderPy
 
+from worker.kafka import streams
 from worker.kafka.clients import AIOKafkaProducer
 from worker.settings import Settings
+
+CODECS = {"gzip": streams.GZIP, "snappy": streams.SNAPPY, "lz4": streams.LZ4, "zstd": streams.ZSTD}
+Headers = list[tuple[str, bytes | None]]
 
 
 class Name(str):
@@ -39,6 +43,14 @@ class Raw(NamedTuple):
 def builder(codec: int) -> Any:
     """aiokafka's builder in Python, which takes names of any bytes."""
     return _DefaultRecordBatchBuilderPy(2, codec, False, -1, -1, -1, 1 << 30)
+
+
+def batch(codec: int, values: list[bytes | None], *, key: bytes | None = b"k", headers: Headers | None = None) -> bytes:
+    """A batch as producers write it."""
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1 << 30)
+    for offset, value in enumerate(values):
+        assert builder.append(offset, 1_000 + offset, key, value, headers or [])
+    return bytes(builder.build())
 
 
 async def send(settings: Settings, topic: str, partition: int, codec: int, records: Sequence[Raw]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 from schemas.topics import TOPICS, Topic, topic_name
-from worker.errors import ConfigurationError
+from worker.errors import ConfigurationError, Unavailable
 from worker.kafka import topics
 from worker.kafka.clients import (
     AIOKafkaConsumer,
@@ -40,17 +40,30 @@ class Tail:
         self._history: list[Event] = []
 
     async def poll(self) -> list[Event]:
-        """What came since, none within some 200 ms; what is no JSON object is left out."""
-        with translated(self._settings):
-            polled = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
+        """What came since, none within some 200 ms; what is no JSON object is left out. Raises Unavailable."""
+        polled = await self._polled()
         found = [event for records in polled.values() for record in records if (event := _event(record)) is not None]
-        if self._history_ends:
+        if self._history_ends or self._history:
             self._history += found
             await self._leave_history_behind()
             if self._history_ends and len(self._history) < HISTORY_EVENTS_MAX:
                 return []
             found, self._history = self._history, []
         return sorted(found, key=_order)
+
+    async def _polled(self) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """What Kafka has; where it fails, the history that was read is told first."""
+        try:
+            with translated(self._settings):
+                found: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
+                    timeout_ms=POLL_MS, max_records=RECORDS_MAX
+                )
+        except Unavailable:
+            if not self._history:
+                raise
+            self._history_ends.clear()
+            return {}
+        return found
 
     async def _leave_history_behind(self) -> None:
         """Forget the partitions that were read up to where they ended when this began."""

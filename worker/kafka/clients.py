@@ -72,6 +72,8 @@ aiokafka_client.MetadataRequest = functools.partial(MetadataRequest, allow_auto_
 aiokafka_client.create_conn = silence.in_time(aiokafka_client.create_conn)
 # nor for this: a single header's name that is no UTF-8 would end every reader of its topic
 fetcher.MemoryRecords = fetched.Batches
+# nor would the errors of what can't be read say where that is, or all be errors of Kafka
+fetcher.FetchResult = fetched.Taking
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 """Largest event, bytes: a user who leaves 40,000 segments with names of full length at once."""

@@ -20,7 +20,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
-from worker.kafka import streams
+from worker.kafka import streams, words
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 """A compressed batch that becomes larger is decompressed in pieces, bytes."""
@@ -41,6 +41,13 @@ class Unreadable(NamedTuple):
     end: int
     reason: str
 
+    def told(self, partition: TopicPartition) -> str:
+        """Where it is and why, without a full stop."""
+        last = self.end - 1
+        offsets = f"offset {last}" if self.begin == last else f"offsets {self.begin} to {last}"
+        name = f"{partition.topic}:{partition.partition}"
+        return f"{name}: the batch of records with the {offsets} can't be read ({self.reason})"
+
 
 class Budget:
     """How many bytes of records a poll may still bring; the record that goes beyond it is the last one.
@@ -59,9 +66,13 @@ class Budget:
 
 
 class Taking(fetcher.FetchResult):  # type: ignore[misc] # aiokafka has no types
-    """What was fetched of a partition, taken out within the consumer's budget."""
+    """What was fetched of a partition, taken out within the consumer's budget, if it has one.
+
+    A consumer without one is told by an exception what can't be read, with its place.
+    """
 
     budget: Budget | None = None
+    _failure: CorruptRecordException | None = None
 
     @property
     def batches(self) -> Any:
@@ -74,38 +85,57 @@ class Taking(fetcher.FetchResult):  # type: ignore[misc] # aiokafka has no types
 
     def getall(self, max_records: int | None = None) -> list[Any]:
         """At most so many records, and at most the budget's bytes."""
-        if self.budget is None:
-            return super().getall(max_records)  # type: ignore[no-any-return] # aiokafka has no types
-        if self.budget.left <= 0 or not self.has_more() or not self.check_assignment(self._topic_partition):
+        if self.budget is not None and self.budget.left <= 0:
             return []
+        if not self.has_more() or not self.check_assignment(self._topic_partition):
+            return []
+        if self._failure is not None:
+            self._partition_records = None
+            raise self._failure
         found: list[Any] = []
         try:
-            self._take(found, self.budget, max_records)
+            self._take(found, max_records)
         except Exception as error:  # noqa: BLE001 # whatever the bytes are, they stop this partition and no other
-            self._give_up(self.budget, error, is_first=not found)
+            self._give_up(error, is_first=not found)
         return found
 
-    def _take(self, found: list[Any], budget: Budget, max_records: int | None) -> None:
+    def _take(self, found: list[Any], max_records: int | None) -> None:
+        budget = self.budget
         for record in self._fetched:
             found.append(record)
-            budget.left -= len(record.value or b"") + len(record.key or b"") + RECORD_BYTES_EXTRA
-            if budget.left <= 0 or len(found) == max_records:
+            if budget is not None:
+                budget.left -= len(record.value or b"") + len(record.key or b"") + RECORD_BYTES_EXTRA
+            if len(found) == max_records or (budget is not None and budget.left <= 0):
                 self._update_position()
                 return
         self._update_position()
         self._partition_records = None
 
-    def _give_up(self, budget: Budget, error: Exception, *, is_first: bool) -> None:
-        """After records that could be read the batch is fetched anew, so that they are handed out before it is told."""
-        begin, batch = self._fetched.next_fetch_offset, self.batches.last
+    def _give_up(self, error: Exception, *, is_first: bool) -> None:
+        """What can't be read is told after what can: the batch is fetched anew, or the next call raises."""
+        unreadable = self._unreadable(error)
+        if self.budget is None:
+            self._update_position()
+            self._failure = CorruptRecordException(
+                f"{unreadable.told(self._topic_partition)}. Try again. If it stays so, the log of the partition's "
+                "leader is damaged: have another replica lead it or, once nobody needs what stands up to there, remove "
+                f"that by `kafka-delete-records.sh` with the offset {unreadable.end}"
+            )
+            self._failure.__cause__ = error
+            return
         if is_first:
-            begin = begin if batch is None else max(begin, batch.base_offset)
-            end = begin + 1 if batch is None else max(begin + 1, batch.next_offset)
-            reason = error.__cause__ or error
-            budget.unreadable[self._topic_partition] = Unreadable(begin, end, str(reason) or type(reason).__name__)
+            self.budget.unreadable[self._topic_partition] = unreadable
         else:
             self._update_position()
         self._partition_records = None
+
+    def _unreadable(self, error: Exception) -> Unreadable:
+        begin, batch = self._fetched.next_fetch_offset, self.batches.last
+        begin = begin if batch is None else max(begin, batch.base_offset)
+        end = begin + 1 if batch is None else max(begin + 1, batch.next_offset)
+        cause = error.__cause__ or error
+        reason = words.CODE.sub("", str(cause)).removesuffix(f" - {self._topic_partition}")
+        return Unreadable(begin, end, reason or type(cause).__name__)
 
 
 class Results(OrderedDict[TopicPartition, Any]):
@@ -116,7 +146,7 @@ class Results(OrderedDict[TopicPartition, Any]):
         self._budget = budget
 
     def __setitem__(self, partition: TopicPartition, result: Any) -> None:
-        if isinstance(result, Taking):  # none was fetched before the classes were in their place
+        if isinstance(result, Taking):  # and no error of aiokafka's
             result.budget = self._budget
             if isinstance(result.batches, Batches):
                 result.batches.value_bytes_max = self._budget.value_bytes_max
@@ -150,6 +180,8 @@ class Batches:
             return self._legacy.next_batch()
         if not self.has_next():
             return None
+        if self._end() - self._at < HEADER_BYTES:  # aiokafka would read beyond its end
+            raise CorruptRecordException("a batch says that it is shorter than its header")
         data = self._data[self._at : self._end()]
         self._at += len(data)
         self.last = Batch(DefaultRecordBatch(data), data, self.value_bytes_max)
@@ -214,5 +246,4 @@ class Batch:
 
 def hold(consumer: AIOKafkaConsumer, budget: Budget) -> None:
     """Hold a consumer to its budget, once it was started; those without one take as much as aiokafka has them take."""
-    fetcher.FetchResult = Taking
     consumer._fetcher._records = Results(budget)

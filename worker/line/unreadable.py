@@ -63,7 +63,4 @@ class Stops:
 
 def _problem(partition: TopicPartition, batch: Unreadable) -> str:
     name = f"{partition.topic}:{partition.partition}"
-    return (
-        f"{name}: the batch of records with the offsets {batch.begin} to {batch.end - 1} can't be read "
-        f"({batch.reason}). To go on without these: `segmentation reset positions {name} --to {batch.end}`"
-    )
+    return f"{batch.told(partition)}. To go on without these: `segmentation reset positions {name} --to {batch.end}`"

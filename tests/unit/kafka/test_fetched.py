@@ -1,4 +1,4 @@
-"""What was fetched is taken by its bytes, and large compressed batches in pieces."""
+"""Batches of records are read as a whole, and large compressed ones in pieces."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import gc
 import gzip
 import threading
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
 from aiokafka.codec import snappy_encode
-from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record import default_records
-from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchPy
+from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -23,21 +20,9 @@ from hypothesis import strategies as some
 from schemas.cut import size_of
 from schemas.decode import Command, decode
 from schemas.topics import Topic
-from tests.support.batches import Name, builder
+from tests.support.batches import CODECS, Headers, Name, batch, builder
 from worker.kafka import fetched, streams
-from worker.kafka.fetched import Batches, Budget, Results, Taking
-
-CODECS = {"gzip": streams.GZIP, "snappy": streams.SNAPPY, "lz4": streams.LZ4, "zstd": streams.ZSTD}
-PLACE = TopicPartition("commands", 0)
-Headers = list[tuple[str, bytes | None]]
-
-
-def batch(codec: int, values: list[bytes | None], *, key: bytes | None = b"k", headers: Headers | None = None) -> bytes:
-    """A batch as producers write it."""
-    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1 << 30)
-    for offset, value in enumerate(values):
-        assert builder.append(offset, 1_000 + offset, key, value, headers or [])
-    return bytes(builder.build())
+from worker.kafka.fetched import Batches
 
 
 def read(data: bytes, value_bytes_max: int = 1 << 20) -> tuple[list[Any], bool]:
@@ -226,71 +211,3 @@ def test_what_was_compressed_in_several_streams(
 def test_a_bomb_behind_an_empty_member_is_large() -> None:
     payload = gzip.compress(b"") + gzip.compress(bytes(2_000))
     assert [streams.is_small(streams.GZIP, memoryview(payload), limit) for limit in (1_999, 2_000)] == [False, True]
-
-
-class State:
-    """Of a partition that is read."""
-
-    paused = False
-
-    def __init__(self) -> None:
-        self.position = 0
-
-    def consumed_to(self, position: int) -> None:
-        """As aiokafka notes it."""
-        self.position = position
-
-
-def taking(data: bytes, budget: Budget) -> tuple[Taking, State]:
-    """What was fetched, in a consumer's results."""
-    state = State()
-    assignment = SimpleNamespace(active=True, state_value=lambda _: state)
-    records = PartitionRecords(PLACE, Batches(data), [], 0, None, None, False, READ_COMMITTED)
-    results = Results(budget)
-    results[PLACE] = Taking(PLACE, assignment=assignment, partition_records=records, backoff=0)
-    return cast("Taking", results[PLACE]), state
-
-
-@pytest.mark.parametrize("codec", [0, streams.ZSTD])
-def test_records_are_taken_by_their_bytes(codec: int) -> None:
-    budget = Budget(10_000, 1 << 20)
-    result, state = taking(batch(codec, [b"x" * 3_000] * 10), budget)
-    taken = []
-    while result.has_more():
-        budget.renew()
-        records = result.getall(100)
-        assert sum(len(record.value) for record in records) <= 12_000
-        taken.append(len(records))
-        assert state.position == sum(taken)
-    assert sum(taken) == 10
-    assert taken[:3] == [4, 4, 2]
-
-
-def test_an_empty_budget_leaves_all_where_it_is() -> None:
-    budget = Budget(1, 1 << 20)
-    result, state = taking(batch(0, [b"a", b"b"]), budget)
-    assert [len(result.getall(100)) for _ in range(2)] == [1, 0]
-    assert (result.has_more(), state.position) == (True, 1)
-
-
-def test_the_number_is_bounded_as_well() -> None:
-    result, _ = taking(batch(0, [b"a"] * 5), Budget(1 << 20, 1 << 20))
-    assert [len(result.getall(2)) for _ in range(3)] == [2, 2, 1]
-
-
-def test_what_cannot_be_read_is_told_after_what_can() -> None:
-    """With its place; what was read of another partition at the same time would be lost with an exception."""
-    good, bad = batch(0, [b"a", b"b"]), bytearray(batch(streams.ZSTD, [b"c" * 300] * 3))
-    bad[:8], bad[-20:] = (2).to_bytes(8), bytes(20)
-    budget = Budget(1 << 20, 1 << 20)
-    result, state = taking(good + bytes(bad), budget)
-    assert [record.value for record in result.getall(100)] == [b"a", b"b"]
-    assert (result.has_more(), state.position, budget.unreadable) == (False, 2, {})
-    result, state = taking(bytes(bad), budget)
-    assert result.getall(100) == []
-    found = budget.unreadable[PLACE]
-    assert (found.begin, found.end, state.position) == (2, 5, 0)
-    assert found.reason
-    with pytest.raises(CorruptRecordException, match=r"the batch of records at offset 2 can't be read: ."):
-        read(bytes(bad))
-    assert (result.has_more(), result.getall(100)) == (False, [])
