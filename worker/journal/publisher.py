@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from worker.errors import Unavailable
+from worker.errors import Mistaken, Unavailable
 from worker.journal.encode import Event
 from worker.journal.fit import Limits, fitted
+from worker.journal.mistaken import REASON_CHARACTERS_MAX
 from worker.journal.partitioners import HASHES
 from worker.journal.state import Outgoing
 from worker.kafka import clients as kafka
+from worker.observability.mistakes import contained
 from worker.settings import Settings
 
 CURSOR_KEY = b"relay"
@@ -37,8 +39,7 @@ class Publisher:
         Raises Unavailable, which names the partitions that hold it up, or the rows that Kafka refuses.
         """
         await self._limits.ask(self._producer)
-        events = fitted(events, self._limits.bytes_max)
-        filled = batches(self._producer, self._partitions, events, self._hash, self._limits.bytes_max)
+        events, filled = self._filled(events)
         waiting = {self._cursor_place, *filled}
         try:
             async with asyncio.timeout(self._settings.kafka_seconds_max):
@@ -54,6 +55,22 @@ class Publisher:
         except BaseExceptionGroup as errors:
             first = errors.exceptions[0]
             raise first from first.__cause__
+
+    def _filled(self, events: Sequence[Outgoing]) -> tuple[Sequence[Outgoing], dict[Place, list[kafka.BatchBuilder]]]:
+        """The events as their topics take them, and the batches of them."""
+        bytes_max = self._limits.bytes_max
+        try:
+            with contained(f"{rows_named(events)} can't be published", kafka.KafkaError):
+                events = fitted(events, bytes_max)
+                return events, batches(self._producer, self._partitions, events, self._hash, bytes_max)
+        except Mistaken as error:
+            raise Unavailable(
+                f"{rows_named(events)} can't be published, by a mistake of this version of the worker: "
+                f"{str(error)[:REASON_CHARACTERS_MAX]}. Commands are decided on, but nothing from there on is "
+                "published; fewer rows are tried next, down to the one concerned. Upgrade the worker, and it goes on "
+                "by itself; or leave out the row that is named alone, which then is never published: stop all "
+                "workers, and run `segmentation reset relay --to` with its number"
+            ) from error
 
     async def _deliver_cursor(self, cursor: bytes, waiting: set[Place]) -> None:
         topic, partition = self._cursor_place

@@ -11,12 +11,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from worker.errors import Refused
 from worker.journal.cursor import Place
 from worker.journal.earlier import Earlier
 from worker.journal.state import StateRecord, States
+from worker.kafka.clients import KafkaError
 from worker.observability import metrics
 from worker.observability.logs import logger
-from worker.postgres.session import Session
+from worker.observability.mistakes import contained
+from worker.postgres.session import DriverError, Session
 from worker.settings import Settings
 
 log = logger(__name__)
@@ -26,6 +29,10 @@ BYTES_MAX = 1024 * 1024
 """Of one chunk: events that were journaled meanwhile wait for no more than that."""
 LOOK_SECONDS = 0.5
 """How often it is looked whether somebody has asked for a snapshot, and told how far one is, s."""
+FORESEEN = (DriverError, KafkaError, OSError, AssertionError)
+"""What servers and their clients raise."""
+MISTAKE_SECONDS = 60.0
+"""So long a snapshot rests that can't go on by a mistake of the worker, s; events are published meanwhile."""
 
 
 Told = dict[str, bool] | None
@@ -48,10 +55,21 @@ class Snapshot:
         self._earlier = Earlier(settings, states.topic, partitions)
         self._users_max = USERS_MAX
         self._look_at = 0.0
+        self._rests_until = 0.0
         self._newest: int | None = None
 
     async def after(self, place: Place | None, now: datetime) -> Chunk | None:
-        """The next chunk; None where no snapshot is under way."""
+        """The next chunk; None where no snapshot is under way, or where it can't go on by a mistake of the worker."""
+        try:
+            with contained("a snapshot of all states can't go on", *FORESEEN):
+                return await self._next(place, now)
+        except Refused as error:
+            log.error("a snapshot of all states rests", error=str(error), seconds=MISTAKE_SECONDS)
+            self._rests_until = time.monotonic() + MISTAKE_SECONDS
+            await self._earlier.close()  # to read again what was read and not written
+            return None
+
+    async def _next(self, place: Place | None, now: datetime) -> Chunk | None:
         begins = await self._begins(place)
         if begins is not None:
             await self._earlier.close()
@@ -62,7 +80,9 @@ class Snapshot:
         return await (self._of_earlier(place, now) if place.stage == "earlier" else self._of_users(place, now))
 
     async def is_wanted(self, place: Place | None) -> bool:
-        """Whether there is something to do for it."""
+        """Whether there is something to do for it now."""
+        if time.monotonic() < self._rests_until:
+            return False
         if place is None or place.stage != "done":
             return True
         await self._look(place)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.events import execute, rows
 from tests.support.line import Line, line, working
 from tests.support.pages import get, ready, shows, with_pages
 from worker import reset
+from worker.journal import publisher
+from worker.journal.state import Outgoing
 from worker.settings import Settings
 
 ROW = (
@@ -48,6 +52,33 @@ async def test_a_row_that_can_not_be_made_an_event(
             await outside.settled()
     numbers = [int(one.event["sequence"]) for one in outside.said]
     assert sorted(numbers) == [1, 2, 3, 4, 5, *range(7, max(numbers) + 1)]
+
+
+async def test_a_row_that_can_not_be_put_into_a_batch(
+    settings: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found by halving transactions, and likewise holds up only what comes after it."""
+    monkeypatch.setattr("worker.line.mirror.MIRROR_SECONDS", 0.01)
+    monkeypatch.setattr("worker.journal.backlog.STALLED_SECONDS_MAX", 0.1)
+    monkeypatch.setattr("worker.leadership.election.RETRY_SECONDS_MAX", 0.05)
+    served = with_pages(settings, relay_rows_max=64)
+    bad, place_of = 4, publisher.place_of
+
+    def failing(event: Outgoing, *others: Any) -> publisher.Place:
+        if event.sequence == bad:
+            raise ZeroDivisionError("no partition")
+        return place_of(event, *others)
+
+    monkeypatch.setattr(publisher, "place_of", failing)
+    for _ in range(6):
+        await execute(served, ROW.replace(BAD, GOOD))
+    async with line(served) as outside, working(served):
+        alone = "the journal's row 4 ("
+        text = await shows(served, "/readyz", lambda status, text: status == 503 and alone in text)
+        assert "ZeroDivisionError: no partition" in text
+        assert await _numbers(outside, 3) == [1, 2, 3]
+        bad = 0
+        assert await _numbers(outside, 6) == [1, 2, 3, 4, 5, 6]
 
 
 async def _numbers(outside: Line, count: int) -> list[int]:

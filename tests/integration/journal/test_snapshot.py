@@ -15,6 +15,7 @@ from tests.support.topics import created_again
 from worker.errors import Unavailable
 from worker.journal import snapshot
 from worker.journal.cursor import Cursor, Place, last_cursor
+from worker.journal.state import States
 from worker.kafka import topics as kafka_topics
 from worker.settings import Settings
 
@@ -110,6 +111,28 @@ async def test_it_goes_on_where_it_was(on: Settings, topics: list[str], monkeypa
     assert len(chunks) > 20
     assert sorted(users) == sorted({*users})
     assert len(users) == 40
+
+
+async def test_a_state_that_can_not_be_made(on: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a mistake of the worker: the snapshot rests and is tried again, and events are published meanwhile."""
+    monkeypatch.setattr(snapshot, "MISTAKE_SECONDS", 0.1)
+    await execute(on, FILL)
+    value, tries = States._value, 0
+
+    def failing(self: States, user: str, *others: Any) -> bytes | None:
+        nonlocal tries
+        if user == "user-30":
+            tries += 1
+            if tries < 3:
+                raise KeyError("segment")
+        return value(self, user, *others)
+
+    monkeypatch.setattr(States, "_value", failing)
+    async with line(on) as outside, working(on):
+        await outside.ask("user.register", {"user_id": "meanwhile"})
+        records = await _is_true(on, 1)
+    assert tries == 3
+    assert len(records) == 41
 
 
 async def _change(outside: Line, user: str, **data: list[str]) -> None:
