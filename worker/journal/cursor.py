@@ -41,6 +41,15 @@ class Cursor(NamedTuple):
     row: str | None = None
     place: Place | None = None
     """None while the topic of states is switched off, and so whenever it was since the last snapshot."""
+    settled: int | None = None
+    """Up to this number all can be read for good; None where the version that wrote it did not look."""
+    again: int = 0
+    """Up to this number rows are published again, as a person wanted it, though some can be read."""
+
+    @property
+    def known(self) -> int:
+        """Up to this number nobody needs to look what can be read."""
+        return max(self.sequence if self.settled is None else self.settled, self.again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,10 @@ def encode(cursor: Cursor) -> bytes:
         parts["row"] = cursor.row
     if cursor.place:
         parts["state"] = cursor.place._asdict()
+    if cursor.settled is not None:
+        parts["settled"] = cursor.settled
+    if cursor.again > cursor.sequence:
+        parts["again"] = cursor.again
     return orjson.dumps(parts)
 
 
@@ -84,7 +97,7 @@ def decode(value: bytes) -> Cursor:
     """A cursor as it was written, also by a version that knew of no fingerprints or states."""
     found = orjson.loads(value)
     place = Place(**found["state"]) if "state" in found else None
-    return Cursor(int(found["sequence"]), found.get("row"), place)
+    return Cursor(int(found["sequence"]), found.get("row"), place, found.get("settled"), found.get("again", 0))
 
 
 async def at(session: Session, sequence: int) -> Cursor:
@@ -154,9 +167,11 @@ async def gap(session: Session, sequence: int, first: int) -> RelayHalted:
     )
 
 
-async def last_cursor(settings: Settings, topic: str) -> Cursor | None:
-    """The cursor that the last committed transaction wrote, or None where there never was one."""
-    consumer = kafka.reader(settings)
+async def last_cursor(
+    settings: Settings, topic: str, isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed"
+) -> Cursor | None:
+    """The cursor that the last committed transaction wrote, or just the last transaction; None where none ever did."""
+    consumer = kafka.reader(settings, isolation_level=isolation_level)
     partition = kafka.TopicPartition(topic, 0)
     with kafka.translated(settings):
         try:

@@ -86,14 +86,15 @@ class Publisher:
             for builder in builders:
                 await (await self._producer.send_batch(builder, topic, partition=partition))
         except kafka.KafkaError as error:
-            concerned = [event for event in events if self._place(event) == place]
+            concerned = [event for event in events if self.place(event) == place]
             raise Unavailable(
                 f"Kafka at {self._settings.kafka_bootstrap_servers} refuses {rows_named(concerned)} for "
                 f"{topic}:{partition}: {str(error) or type(error).__name__}"
             ) from error
         waiting.discard(place)
 
-    def _place(self, event: Outgoing) -> Place:
+    def place(self, event: Outgoing) -> Place:
+        """Where it goes."""
         return place_of(event, self._partitions, self._hash)
 
     def _overdue(self, events: Sequence[Outgoing], waiting: set[Place]) -> str:

@@ -1,7 +1,8 @@
 """Publishes the journal: reads on from its cursor, and writes events and cursor in one Kafka transaction.
 
 Reading is done over the session that holds the leader's lock; writing is fenced by the transactional id. The cursor is
-read only after the producer was initialised, which has ended whatever a predecessor left unfinished.
+read only after the producer was initialised, which has ended whatever a predecessor left unfinished; and as Kafka does
+not always keep that promise, it is looked whether it has, then and every few seconds (`resume.py`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import time
 from schemas.topics import Topic, topic_name
 from worker.errors import Fenced, Unavailable
 from worker.journal import cursor
-from worker.journal.cursor import Cursor, last_cursor
+from worker.journal.cursor import Cursor
 from worker.journal.pace import Pace
 from worker.journal.publisher import Publisher
+from worker.journal.resume import Beginning, Resume
 from worker.journal.share import Share, Shares, topics_of
 from worker.kafka import clients as kafka
 from worker.leadership.election import Elected
@@ -31,6 +33,8 @@ log = logger(__name__)
 
 MARK_SECONDS = 0.1
 """How often PostgreSQL's copy of the cursor is written."""
+SETTLE_SECONDS = 2.0
+"""How often it is looked whether Kafka has ended what was committed."""
 
 
 class Relay(Elected):
@@ -48,7 +52,11 @@ class Relay(Elected):
         self._positions_topic = topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS)
         self._pace = Pace(settings.relay_rows_max, settings.relay_bytes_max, settings.kafka_seconds_max)
         self._journaled = asyncio.Event()
-        self._marked_at = 0.0
+        self._marked_at = self._settled_at = 0.0
+        self._written = Cursor()
+        """The last cursor in Kafka."""
+        self._settled = 0
+        """Up to this number all can be read for good."""
 
     def notify(self) -> None:
         """Tell the relay that this process has journaled something."""
@@ -79,29 +87,56 @@ class Relay(Elected):
         journal_id = (await session.row("journal_head"))["id"]
         shares = Shares(session, self._settings, self._pace, self._clock, journal_id, partitions, self.leading)
         publisher = Publisher(self._settings, producer, self._positions_topic, partitions)
+        resume = Resume(self._settings, producer, partitions, self.leading)
         try:
-            await self._publish_on(session, shares, publisher)
+            beginning = await resume.begin(session, journal_id)
+            self._written, self._settled, self._settled_at = beginning.committed, beginning.settled, 0.0
+            if beginning.is_anew:  # Kafka is told first, so that a crash in between repeats nothing
+                await self._tell(publisher)
+                await self._mark(session, self._written.sequence)
+            await self._publish_on(session, shares, publisher, resume, beginning)
         finally:
             await shares.close()
+            await resume.close()
 
-    async def _publish_on(self, session: Session, shares: Shares, publisher: Publisher) -> None:
-        position = await self._cursor(session, publisher)
-        self._latency.published_before(position.sequence)
+    async def _publish_on(
+        self, session: Session, shares: Shares, publisher: Publisher, resume: Resume, beginning: Beginning
+    ) -> None:
+        position = beginning.position
+        self._latency.published_before(self._written.sequence)
         log.info("relaying", after_sequence=position.sequence)
         while True:
             self._journaled.clear()
             share = await shares.after(position, is_stopping=self.stopping.is_set())
             if share is None:
-                await self._mark(session, position.sequence)
+                await self._mark(session, self._written.sequence)
+                if await self._settle(resume):
+                    await self._tell(publisher)
                 if self.stopping.is_set():
                     return
                 await self._wait(shares, position)
                 continue
-            await self._publish(publisher, share)
             position = share.cursor
+            await self._publish(publisher, _lacking(share, beginning, publisher))
             self._latency.published(position.sequence)
+            await self._settle(resume)
             if time.monotonic() - self._marked_at > MARK_SECONDS:
-                await self._mark(session, position.sequence)
+                await self._mark(session, self._written.sequence)
+
+    async def _settle(self, resume: Resume) -> bool:
+        """Look whether Kafka has ended what was committed, if it is time to; whether it has."""
+        if not self._is_settling_due():
+            return False
+        self._settled_at = time.monotonic()
+        if not await resume.is_settled():
+            return False
+        self._settled = self._written.sequence
+        return True
+
+    def _is_settling_due(self) -> bool:
+        if self._settled == self._written.sequence:
+            return False
+        return self.stopping.is_set() or time.monotonic() - self._settled_at > SETTLE_SECONDS
 
     async def _count_partitions(self, producer: kafka.AIOKafkaProducer, topic: str) -> int:
         """How many partitions Kafka has of a topic; raises Unavailable where it has none of that name."""
@@ -115,7 +150,7 @@ class Relay(Elected):
             ) from None
 
     async def _wait(self, shares: Shares, position: Cursor) -> None:
-        """Wait for something to publish: this process says so, others are noticed by looking every few milliseconds."""
+        """Wait for something to do: this process says so, others are noticed by looking every few milliseconds."""
         while not self.stopping.is_set():
             self._beat()
             try:
@@ -123,21 +158,36 @@ class Relay(Elected):
                     await self._journaled.wait()
                 return
             except TimeoutError:
-                if await shares.is_waiting(position):
+                if self._is_settling_due() or await shares.is_waiting(position):
                     return
 
     async def _publish(self, publisher: Publisher, share: Share) -> None:
-        """One Kafka transaction with all of the share; after any failure the producer is thrown away."""
+        """Write what a share has that Kafka has not."""
+        written = self._written
+        if share.cursor.sequence < written.sequence:  # rows before it are compared with what can be read
+            written = written._replace(place=share.cursor.place)
+        else:
+            written = share.cursor._replace(again=written.again)
+        if share.records or written != self._written:
+            await self._write(publisher, share, written)
+
+    async def _tell(self, publisher: Publisher) -> None:
+        """Write the cursor alone."""
+        await self._write(publisher, Share([], [], self._written), self._written)
+
+    async def _write(self, publisher: Publisher, share: Share, written: Cursor) -> None:
+        """One Kafka transaction with all of the share and the cursor; after any failure the producer is thrown away."""
         self._beat()
+        written = written._replace(settled=self._settled)
         began = time.monotonic()
         try:
-            await self.leading(publisher.publish(share.records, cursor.encode(share.cursor)))
+            await self.leading(publisher.publish(share.records, cursor.encode(written)))
         except BaseException:
             metrics.RELAY_TRANSACTIONS.labels("failed").inc()
             self._pace.failed()
             raise
         self._pace.committed(time.monotonic() - began)
-        self.trouble = None
+        self._written, self.trouble = written, None
         metrics.RELAY_TRANSACTIONS.labels("committed").inc()
         metrics.RELAY_EVENTS.inc(len(share.events))
         metrics.STATE_RECORDS.inc(len(share.states))
@@ -147,18 +197,18 @@ class Relay(Elected):
         self._marked_at = time.monotonic()
         await session.fetch("relay_mark", sequence)
 
-    async def _cursor(self, session: Session, publisher: Publisher) -> Cursor:
-        """The last row that was published; raises RelayHalted where Kafka and PostgreSQL contradict each other."""
-        restart_at = (await session.row("relay_read"))["restart_at"]
-        if restart_at is not None:
-            return await self._restart(session, publisher, await cursor.at(session, restart_at))
-        found = await cursor.places(session, await self.leading(last_cursor(self._settings, self._positions_topic)))
-        cursor.check(found)
-        return found.committed
 
-    async def _restart(self, session: Session, publisher: Publisher, position: Cursor) -> Cursor:
-        """Go on from where a person said. Kafka is told first, so that a crash in between repeats nothing."""
-        log.warning("going on from where a person said", sequence=position.sequence)
-        await self._publish(publisher, Share([], [], position))
-        await self._mark(session, position.sequence)
-        return position
+def _lacking(share: Share, beginning: Beginning, publisher: Publisher) -> Share:
+    """The share without the events that can be read already."""
+    if share.events and share.events[0].sequence > beginning.last:
+        return share
+    events = [event for event in share.events if beginning.lacks(event, kafka.TopicPartition(*publisher.place(event)))]
+    again = [event.sequence for event in events if event.sequence <= beginning.committed.sequence]
+    if again:
+        log.warning(
+            "events that Kafka had called committed can't be read: they are published again",
+            events=len(again),
+            first_sequence=again[0],
+            last_sequence=again[-1],
+        )
+    return share._replace(events=events)

@@ -27,6 +27,7 @@ from aiokafka.errors import (
     ProducerFenced,
     RequestTimedOutError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -58,6 +59,7 @@ __all__ = [
     "OffsetOutOfRangeError",
     "ProducerFenced",
     "TopicAlreadyExistsError",
+    "TopicAuthorizationFailedError",
     "TopicPartition",
     "UnknownTopicOrPartitionError",
     "abandon",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -18,6 +19,7 @@ from worker.kafka.clients import (
     AIOKafkaProducer,
     ConfigResourceType,
     KafkaConnectionError,
+    KafkaError,
     TopicPartition,
     bounded,
     translated,
@@ -28,6 +30,7 @@ from worker.settings import Settings
 NO_LEADER = -1
 BATCH_BYTES_MAX = "max.message.bytes"
 Client: TypeAlias = AIOKafkaConsumer | AIOKafkaAdminClient
+Offsets: TypeAlias = dict[TopicPartition, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +139,20 @@ async def high_watermarks(
     return await asking.end_offsets(  # type: ignore[no-any-return] # aiokafka has no types
         partitions, consumer._request_timeout_ms
     )
+
+
+async def offsets(
+    ask: Callable[[Sequence[TopicPartition]], Awaitable[Offsets]], partitions: Sequence[TopicPartition], seconds: float
+) -> Offsets:
+    """The offsets that Kafka tells within so many seconds, of all partitions together, or else of each alone."""
+    if not partitions:
+        return {}
+    try:
+        return await bounded(ask(partitions), seconds)
+    except (KafkaError, TimeoutError):
+        if len(partitions) == 1:
+            return {}
+    found: Offsets = {}
+    for answer in await asyncio.gather(*(offsets(ask, [one], seconds) for one in partitions)):
+        found |= answer
+    return found

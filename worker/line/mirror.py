@@ -14,10 +14,9 @@ from functools import partial
 from worker.errors import Unavailable
 from worker.journal.backlog import Backlog, unpublished
 from worker.kafka.clients import AIOKafkaConsumer, IllegalStateError, KafkaError, TopicPartition, translated
-from worker.kafka.facts import high_watermarks
+from worker.kafka.facts import high_watermarks, offsets
 from worker.line.assignment import Assignment, Held
 from worker.line.open_transactions import OpenTransactions
-from worker.line.positions import offsets
 from worker.line.standstill import Standstill
 from worker.observability import metrics
 from worker.observability.logs import logger

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from worker.errors import Unavailable
-from worker.kafka.clients import AIOKafkaConsumer, KafkaError, TopicPartition, bounded, translated
-from worker.kafka.facts import described, is_leaderless, refresh_metadata
+from worker.kafka.clients import AIOKafkaConsumer, TopicPartition, translated
+from worker.kafka.facts import Offsets, described, is_leaderless, offsets, refresh_metadata
 from worker.observability.logs import logger
 from worker.postgres.session import Session
 from worker.settings import Settings
@@ -18,7 +18,6 @@ log = logger(__name__)
 
 OFFSETS_SECONDS_MAX = 5.0
 """Longest wait for the offsets of all partitions; after it each is asked for by itself."""
-Offsets = dict[TopicPartition, int]
 
 
 class Position(NamedTuple):
@@ -97,23 +96,6 @@ async def bounds(
             raise Unavailable(f"Kafka does not tell the offsets of {names}")
         log.warning("Kafka does not tell the offsets of some partitions, trying again", partitions=names)
     return {partition: begins[partition] for partition in known}, {partition: ends[partition] for partition in known}
-
-
-async def offsets(
-    ask: Callable[[Sequence[TopicPartition]], Awaitable[Offsets]], partitions: Sequence[TopicPartition], seconds: float
-) -> Offsets:
-    """The offsets that Kafka tells within so many seconds, of all partitions together, or else of each alone."""
-    if not partitions:
-        return {}
-    try:
-        return await bounded(ask(partitions), seconds)
-    except (KafkaError, TimeoutError):
-        if len(partitions) == 1:
-            return {}
-    found: Offsets = {}
-    for answer in await asyncio.gather(*(offsets(ask, [one], seconds) for one in partitions)):
-        found |= answer
-    return found
 
 
 def compare(partition: TopicPartition, stored: UUID | None, topic_id: UUID | None) -> str | None:

@@ -55,6 +55,10 @@ RELAY_EVENTS = Counter("segmentation_relay_events_total", "Events published by t
 STATE_RECORDS = Counter(
     "segmentation_state_records_total", "Users' states written by this process's relay to the topic `memberships`"
 )
+RELAY_UNDECIDED = Counter(
+    "segmentation_relay_undecided_total",
+    "Partitions on which Kafka had left a transaction of the relay without an end, which a new relay has ended",
+)
 RELAY_SHORTENED = Counter(
     "segmentation_relay_events_shortened_total",
     "Events published with less in them, as their topics take no larger ones",

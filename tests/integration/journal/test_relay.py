@@ -15,7 +15,7 @@ from tests.support.line import Line, line, working
 from tests.support.pages import get, ready, shows, value, with_pages
 from tests.support.topics import created_again
 from worker.cli import doctor
-from worker.journal import relay
+from worker.journal import relay, resume
 from worker.journal.cursor import Cursor, last_cursor
 from worker.journal.publisher import CURSOR_KEY
 from worker.kafka import clients as kafka
@@ -92,7 +92,7 @@ async def test_the_producer_comes_before_the_cursor(
         return await read_last(*arguments)
 
     monkeypatch.setattr(kafka.AIOKafkaProducer, "start", started)
-    monkeypatch.setattr(relay, "last_cursor", read)
+    monkeypatch.setattr(resume, "last_cursor", read)
     async with line(settings) as outside, working(settings):
         await outside.ask("user.register", {"user_id": "u"})
     assert order == ["producer", "cursor"]
