@@ -6,7 +6,7 @@ its coordinator does not know of, which comes to the same.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import pytest
@@ -19,6 +19,7 @@ from worker.journal.cursor import Cursor
 from worker.journal.pace import Pace
 from worker.journal.publisher import CURSOR_KEY, Publisher
 from worker.journal.share import Shares, topics_of
+from worker.journal.state import Outgoing
 from worker.kafka import clients as kafka
 from worker.kafka import topics as kafka_topics
 from worker.kafka.undecided import wait_for_ends
@@ -59,8 +60,7 @@ async def test_it_is_there_once(settings: Settings, left_out: list[Place], *, is
     async with line(settings) as outside:
         async with working(settings):
             await outside.ask("user.register", {"user_id": "first"})
-        places = [kafka.TopicPartition(topic_name(settings.topic_prefix, topic), number) for topic, number in left_out]
-        await _publish(settings, places, is_aborted=is_aborted)
+        await _publish(settings, _partitions(settings, left_out), is_aborted=is_aborted)
         async with working(settings):
             await outside.ask("user.register", {"user_id": "last"})
             said = await outside.until(lambda said: len(said) >= len(USERS) + 2)
@@ -72,6 +72,30 @@ async def test_it_is_there_once(settings: Settings, left_out: list[Place], *, is
     for partition in range(3):
         inside = [int(one.event["sequence"]) for one in outside.said if one.partition == partition]
         assert inside == sorted(inside)
+
+
+@pytest.mark.usefixtures("unverified")
+async def test_a_running_relay_notices(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing comes after it that would end it, and subscribers wait."""
+    settings = settings.model_copy(update={"kafka_seconds_max": 2.0})
+    publish, left_out = Publisher.publish, _partitions(settings, EVERYWHERE[:3])
+
+    async def once(publisher: Publisher, events: Sequence[Outgoing], cursor: bytes) -> None:
+        if left_out and events:
+            publisher._producer._txn_manager._txn_partitions.update(left_out)
+            left_out.clear()
+        await publish(publisher, events, cursor)
+
+    async with line(settings) as outside, working(settings):
+        await outside.ask("user.register", {"user_id": "before"})
+        monkeypatch.setattr(Publisher, "publish", once)
+        await outside.ask("user.register", {"user_id": "u"})
+        assert left_out == []
+        await outside.settled()
+
+
+def _partitions(settings: Settings, places: Collection[Place]) -> list[kafka.TopicPartition]:
+    return [kafka.TopicPartition(topic_name(settings.topic_prefix, topic), number) for topic, number in places]
 
 
 async def _publish(settings: Settings, left_out: Collection[kafka.TopicPartition], *, is_aborted: bool) -> None:
