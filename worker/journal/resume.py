@@ -18,7 +18,7 @@ from worker.journal.cursor import Cursor, last_cursor
 from worker.journal.encode import TOPICS, Event
 from worker.journal.readable import Readable, readable
 from worker.kafka import clients as kafka
-from worker.kafka.undecided import abort, wait_for_ends
+from worker.kafka.undecided import Undecided, abort, wait_for_ends
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.postgres.session import Session
@@ -90,23 +90,25 @@ class Resume:
 
     async def begin(self, session: Session, journal_id: str) -> Beginning:
         """Where to go on; raises RelayHalted where Kafka and PostgreSQL contradict each other, and Unavailable."""
-        undecided, unknown = await self._leading(self._end_all())
+        undecided = await self._leading(self._end_all())
         row = await session.row("relay_read")
         if row["restart_at"] is not None:
             return await self._begin_anew(session, row["restart_at"], row["head_sequence"])
         found = await self._found(session)
         committed = found.committed
-        if any(place.topic == self._state_topic for place in undecided):
+        if any(place.topic == self._state_topic for place in undecided.spans):
             committed = committed._replace(place=None)  # what a snapshot has written there may be gone
         beginning = Beginning(committed, committed)
         after = max(committed.known, committed.sequence - COMPARED_ROWS_MAX)
         if found.oldest is None or found.oldest > after + 1:
             return beginning  # so old that retention has dropped the rows
-        known = [place for place in self._places if place.topic in self._event_topics and place not in unknown]
+        known = [
+            place for place in self._places if place.topic in self._event_topics and place not in undecided.unknown
+        ]
         read = await self._leading(self._readable(known, journal_id, after))
         if read is None:
             return beginning
-        beginning = beginning._replace(readable=read.numbers, unknown=read.unknown.union(unknown))
+        beginning = beginning._replace(readable=read.numbers, unknown=read.unknown.union(undecided.unknown))
         lacking = committed.sequence - after - sum(number <= committed.sequence for number in read.numbers)
         if lacking <= 0:
             return beginning
@@ -134,33 +136,33 @@ class Resume:
 
         Raises Unavailable where it leaves something undecided: a new relay will end that.
         """
-        undecided, unknown = await self._leading(self._undecided(self._settings.kafka_seconds_max))
-        if undecided:
+        undecided = await self._leading(self._undecided(self._settings.kafka_seconds_max))
+        if undecided.spans:
             raise Unavailable(
                 f"Kafka at {self._settings.kafka_bootstrap_servers} has called a transaction of the relay committed, "
-                f"and has not ended it on {_named(undecided)}"
+                f"and has not ended it on {_named(undecided.places)}"
             )
-        return not unknown
+        return not undecided.unknown
 
-    async def _end_all(self) -> tuple[list[kafka.TopicPartition], list[kafka.TopicPartition]]:
-        undecided, unknown = await self._undecided(REPLICATED_SECONDS_MAX)
-        if not undecided:
-            return undecided, unknown
-        metrics.RELAY_UNDECIDED.inc(len(undecided))
-        log.warning(
-            "Kafka has left transactions of the relay undecided: they are aborted", partitions=_named(undecided)
-        )
-        await kafka.bounded(abort(self._producer, undecided), self._settings.kafka_seconds_max)
-        left, unknown = await self._undecided(self._settings.kafka_seconds_max)
+    async def _end_all(self) -> Undecided:
+        """Returns what had no end."""
+        undecided = await self._undecided(REPLICATED_SECONDS_MAX)
+        if not undecided.spans:
+            return undecided
+        metrics.RELAY_UNDECIDED.inc(len(undecided.spans))
+        names = _named(undecided.places)
+        log.warning("Kafka has left transactions of the relay undecided: they are aborted", partitions=names)
+        await kafka.bounded(abort(self._producer, undecided.spans), self._settings.kafka_seconds_max)
+        left = (await self._undecided(self._settings.kafka_seconds_max)).places
         if left:
             raise Unavailable(
                 f"Kafka at {self._settings.kafka_bootstrap_servers} has a transaction on {_named(left)} that the relay "
                 "can't end, and subscribers read nothing after it. If another producer writes there, stop it; else "
                 "`kafka-transactions.sh … find-hanging` and `… abort` end it"
             )
-        return undecided, unknown
+        return undecided
 
-    async def _undecided(self, seconds: float) -> tuple[list[kafka.TopicPartition], list[kafka.TopicPartition]]:
+    async def _undecided(self, seconds: float) -> Undecided:
         if not self._is_open:
             await kafka.bounded(self._consumer.start(), self._settings.kafka_seconds_max)
             self._consumer.assign(self._places)  # for what brokers tell of them; nothing is fetched
@@ -182,6 +184,6 @@ class Resume:
 
 
 def _named(places: list[kafka.TopicPartition]) -> str:
-    named = ", ".join(f"{place.topic}:{place.partition}" for place in sorted(places)[:PLACES_NAMED_MAX])
+    named = ", ".join(f"{place.topic}:{place.partition}" for place in places[:PLACES_NAMED_MAX])
     more = len(places) - PLACES_NAMED_MAX
     return f"{named} and {more} more" if more > 0 else named

@@ -23,25 +23,35 @@ PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.002, 0.1
 """Between looks, at first and at most: mostly the partitions are told within milliseconds of the commit."""
 
 
+class Span(NamedTuple):
+    """Where readers of what is committed stop, and where the log ends: in between something has no end."""
+
+    stable: int
+    end: int
+
+
 class Undecided(NamedTuple):
     """Partitions with something undecided, and those of which Kafka does not tell."""
 
-    places: list[TopicPartition]
+    spans: dict[TopicPartition, Span]
     unknown: list[TopicPartition]
+
+    @property
+    def places(self) -> list[TopicPartition]:
+        """Those with something undecided."""
+        return sorted(self.spans)
 
 
 async def undecided(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> Undecided:
-    """Compare the last stable offsets with the high watermarks; the consumer reads what is committed, of these places.
+    """Compare the last stable offsets with the high watermarks; the consumer reads what is committed.
 
     The watermarks come first, so what ends meanwhile does not count. Raises nothing where brokers are away.
     """
     asked = [place for place in places if not is_leaderless(consumer, place)]
     marks = await offsets(partial(high_watermarks, consumer), asked, ASK_SECONDS_MAX)
     stable = await offsets(consumer.end_offsets, list(marks), ASK_SECONDS_MAX)
-    return Undecided(
-        [place for place in stable if stable[place] < marks[place]],
-        [place for place in places if place not in stable],
-    )
+    spans = {place: Span(stable[place], marks[place]) for place in stable if stable[place] < marks[place]}
+    return Undecided(spans, [place for place in places if place not in stable])
 
 
 async def wait_for_ends(consumer: AIOKafkaConsumer, places: Collection[TopicPartition], seconds: float) -> Undecided:
@@ -50,10 +60,10 @@ async def wait_for_ends(consumer: AIOKafkaConsumer, places: Collection[TopicPart
     until, pause = loop.time() + seconds, PAUSE_SECONDS
     while True:
         found = await undecided(consumer, places)
-        if not found.places or loop.time() >= until:
+        if not found.spans or loop.time() >= until:
             return found
         await asyncio.sleep(pause)
-        places, pause = [*found.places, *found.unknown], min(2 * pause, PAUSE_SECONDS_MAX)
+        places, pause = [*found.spans, *found.unknown], min(2 * pause, PAUSE_SECONDS_MAX)
 
 
 async def abort(producer: AIOKafkaProducer, places: Collection[TopicPartition]) -> None:

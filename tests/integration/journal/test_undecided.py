@@ -155,7 +155,7 @@ async def _undecided(settings: Settings) -> list[kafka.TopicPartition]:
     finally:
         await kafka.abandon(consumer.stop())
     assert found.unknown == []
-    return sorted(found.places)
+    return found.places
 
 
 async def _configure(settings: Settings, configs: dict[str, str]) -> None:
