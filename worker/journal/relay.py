@@ -93,7 +93,7 @@ class Relay(Elected):
             self._written, self._settled, self._settled_at = beginning.committed, beginning.settled, 0.0
             if beginning.is_anew:  # Kafka is told first, so that a crash in between repeats nothing
                 await self._tell(publisher)
-                await self._mark(session, self._written.sequence)
+            await self._mark(session, self._written.sequence)
             await self._publish_on(session, shares, publisher, resume, beginning)
         finally:
             await shares.close()
