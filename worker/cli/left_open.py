@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from schemas.topics import topic_name
 from worker.kafka import topics
 from worker.kafka.clients import TopicPartition, abandon, bounded, explained, reader
-from worker.kafka.undecided import undecided
+from worker.kafka.undecided import undecided, watch
 from worker.line.consume import CONSUMED
 from worker.settings import Settings
 
@@ -38,8 +38,7 @@ async def left_open(settings: Settings, sleep: Callable[[float], Awaitable[objec
     try:
         async with explained(settings):
             await bounded(client.start(), settings.kafka_seconds_max)
-            client.assign(places)  # for what brokers tell of them; nothing is fetched
-            client.pause(*places)
+            await bounded(watch(client, places), settings.kafka_seconds_max)
             before = (await undecided(client, places)).spans
             if not before:
                 return []

@@ -34,6 +34,13 @@ class Place(NamedTuple):
     """So many states were written by it."""
 
 
+class Settled(NamedTuple):
+    """Up to where Kafka has ended all transactions of the relay."""
+
+    sequence: int
+    place: Place | None = None
+
+
 class Cursor(NamedTuple):
     """The last row that was published. `row` is its fingerprint, None where it is not known."""
 
@@ -41,15 +48,10 @@ class Cursor(NamedTuple):
     row: str | None = None
     place: Place | None = None
     """None while the topic of states is switched off, and so whenever it was since the last snapshot."""
-    settled: int | None = None
-    """Up to this number all can be read for good; None where the version that wrote it did not look."""
+    settled: Settled | None = None
+    """Up to where all can be read for good; None where the version that wrote it did not look."""
     again: int = 0
-    """Up to this number rows are published again, as a person wanted it, though some can be read."""
-
-    @property
-    def known(self) -> int:
-        """Up to this number nobody needs to look what can be read."""
-        return max(self.sequence if self.settled is None else self.settled, self.again)
+    """Up to this number rows are published again, as a person wanted it, though they can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,10 @@ def encode(cursor: Cursor) -> bytes:
         parts["row"] = cursor.row
     if cursor.place:
         parts["state"] = cursor.place._asdict()
-    if cursor.settled is not None:
-        parts["settled"] = cursor.settled
+    if cursor.settled:
+        parts["settled"] = {"sequence": cursor.settled.sequence}
+        if cursor.settled.place:
+            parts["settled"]["state"] = cursor.settled.place._asdict()
     if cursor.again > cursor.sequence:
         parts["again"] = cursor.again
     return orjson.dumps(parts)
@@ -96,8 +100,12 @@ def encode(cursor: Cursor) -> bytes:
 def decode(value: bytes) -> Cursor:
     """A cursor as it was written, also by a version that knew of no fingerprints or states."""
     found = orjson.loads(value)
-    place = Place(**found["state"]) if "state" in found else None
-    return Cursor(int(found["sequence"]), found.get("row"), place, found.get("settled"), found.get("again", 0))
+    settled = Settled(int(found["settled"]["sequence"]), _place(found["settled"])) if "settled" in found else None
+    return Cursor(int(found["sequence"]), found.get("row"), _place(found), settled, found.get("again", 0))
+
+
+def _place(found: dict[str, Any]) -> Place | None:
+    return Place(**found["state"]) if "state" in found else None
 
 
 async def at(session: Session, sequence: int) -> Cursor:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 from schemas.topics import Topic, topic_name
 from worker.errors import Fenced, Unavailable
 from worker.journal import cursor
-from worker.journal.cursor import Cursor
+from worker.journal.cursor import Cursor, Settled
 from worker.journal.pace import Pace
 from worker.journal.publisher import Publisher
-from worker.journal.resume import Beginning, Resume
+from worker.journal.resume import Beginning, Resume, named
 from worker.journal.share import Share, Shares, topics_of
 from worker.kafka import clients as kafka
 from worker.leadership.election import Elected
@@ -33,8 +34,10 @@ log = logger(__name__)
 
 MARK_SECONDS = 0.1
 """How often PostgreSQL's copy of the cursor is written."""
-SETTLE_SECONDS = 2.0
-"""How often it is looked whether Kafka has ended what was committed."""
+SETTLE_SECONDS, SETTLE_SECONDS_AGAIN = 2.0, 20.0
+"""How often it is looked whether Kafka has ended what was committed, and when again if that can't be told."""
+STOP_SECONDS_MAX = 2.0
+"""So long a relay that stops looks for that; the next one does it, too."""
 
 
 class Relay(Elected):
@@ -52,11 +55,13 @@ class Relay(Elected):
         self._positions_topic = topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS)
         self._pace = Pace(settings.relay_rows_max, settings.relay_bytes_max, settings.kafka_seconds_max)
         self._journaled = asyncio.Event()
-        self._marked_at = self._settled_at = 0.0
+        self._marked_at = self._settle_at = 0.0
         self._written = Cursor()
         """The last cursor in Kafka."""
-        self._settled = 0
-        """Up to this number all can be read for good."""
+        self._settled = Settled(0)
+        """Up to where all can be read for good."""
+        self._is_settled = True
+        """Whether nothing was written since, but where that is."""
 
     def notify(self) -> None:
         """Tell the relay that this process has journaled something."""
@@ -87,22 +92,23 @@ class Relay(Elected):
         journal_id = (await session.row("journal_head"))["id"]
         shares = Shares(session, self._settings, self._pace, self._clock, journal_id, partitions, self.leading)
         publisher = Publisher(self._settings, producer, self._positions_topic, partitions)
-        resume = Resume(self._settings, producer, partitions, self.leading)
+        resume = Resume(self._settings, producer, partitions, journal_id, self.leading)
         try:
-            beginning = await resume.begin(session, journal_id)
-            self._written, self._settled, self._settled_at = beginning.committed, beginning.settled, 0.0
-            if beginning.is_anew:  # Kafka is told first, so that a crash in between repeats nothing
-                await self._tell(publisher)
+            beginning = await resume.begin(session, partial(self._tell, publisher))
+            self._written, self._settled = beginning.committed, beginning.settled
+            self._is_settled, self._settle_at = beginning.is_settled, 0.0
             await self._mark(session, self._written.sequence)
             await self._publish_on(session, shares, publisher, resume, beginning)
         finally:
-            await shares.close()
-            await resume.close()
+            try:
+                await shares.close()
+            finally:
+                await resume.close()
 
     async def _publish_on(
         self, session: Session, shares: Shares, publisher: Publisher, resume: Resume, beginning: Beginning
     ) -> None:
-        position = beginning.position
+        position = Cursor(beginning.sequence, None, beginning.place)
         self._latency.published_before(self._written.sequence)
         log.info("relaying", after_sequence=position.sequence)
         while True:
@@ -111,15 +117,16 @@ class Relay(Elected):
             if share is None:
                 await self._mark(session, self._written.sequence)
                 if await self._settle(resume):
-                    await self._tell(publisher)
+                    await self._tell(publisher, self._written._replace(settled=self._settled))
                 if self.stopping.is_set():
                     return
                 await self._wait(shares, position)
                 continue
             position = share.cursor
-            await self._publish(publisher, _lacking(share, beginning, publisher))
+            await self._publish(publisher, share, beginning)
             self._latency.published(position.sequence)
-            await self._settle(resume)
+            if position.sequence >= self._written.sequence:  # all before the cursor is mended
+                await self._settle(resume)
             if time.monotonic() - self._marked_at > MARK_SECONDS:
                 await self._mark(session, self._written.sequence)
 
@@ -127,16 +134,20 @@ class Relay(Elected):
         """Look whether Kafka has ended what was committed, if it is time to; whether it has."""
         if not self._is_settling_due():
             return False
-        self._settled_at = time.monotonic()
-        if not await resume.is_settled():
-            return False
-        self._settled = self._written.sequence
-        return True
+        is_settled = False
+        try:
+            async with asyncio.timeout(STOP_SECONDS_MAX if self.stopping.is_set() else None):
+                is_settled = await resume.is_settled(self._settings.kafka_seconds_max)
+        except TimeoutError:
+            if not self.stopping.is_set():
+                raise
+        self._settle_at = time.monotonic() + (SETTLE_SECONDS if is_settled else SETTLE_SECONDS_AGAIN)
+        if is_settled:
+            self._settled, self._is_settled = Settled(self._written.sequence, self._written.place), True
+        return is_settled
 
     def _is_settling_due(self) -> bool:
-        if self._settled == self._written.sequence:
-            return False
-        return self.stopping.is_set() or time.monotonic() - self._settled_at > SETTLE_SECONDS
+        return not self._is_settled and (self.stopping.is_set() or time.monotonic() >= self._settle_at)
 
     async def _count_partitions(self, producer: kafka.AIOKafkaProducer, topic: str) -> int:
         """How many partitions Kafka has of a topic; raises Unavailable where it has none of that name."""
@@ -161,24 +172,36 @@ class Relay(Elected):
                 if self._is_settling_due() or await shares.is_waiting(position):
                     return
 
-    async def _publish(self, publisher: Publisher, share: Share) -> None:
+    async def _publish(self, publisher: Publisher, share: Share, beginning: Beginning) -> None:
         """Write what a share has that Kafka has not."""
-        written = self._written
-        if share.cursor.sequence < written.sequence:  # rows before it are compared with what can be read
-            written = written._replace(place=share.cursor.place)
+        if share.events and share.events[0].sequence <= beginning.last:
+            share = _lacking(share, beginning)
+        if beginning.untold:
+            self._require_told(publisher, share, beginning)
+        if share.cursor.sequence < self._written.sequence:
+            written = self._written._replace(place=share.cursor.place)
         else:
-            written = share.cursor._replace(again=written.again)
+            written = share.cursor._replace(settled=self._written.settled, again=self._written.again)
         if share.records or written != self._written:
-            await self._write(publisher, share, written)
+            self._is_settled = False
+            await self._write(publisher, share, written._replace(settled=self._settled))
 
-    async def _tell(self, publisher: Publisher) -> None:
+    def _require_told(self, publisher: Publisher, share: Share, beginning: Beginning) -> None:
+        """What stands in partitions of which Kafka has not told may become readable by what is written there now."""
+        places = {kafka.TopicPartition(*publisher.place(record)) for record in share.records} & beginning.untold
+        if places:
+            raise Unavailable(
+                f"Kafka at {self._settings.kafka_bootstrap_servers} has not told how the relay's last transactions "
+                f"ended on {named(places)}: no broker leads, or answers for, what is to be written to next"
+            )
+
+    async def _tell(self, publisher: Publisher, written: Cursor) -> None:
         """Write the cursor alone."""
-        await self._write(publisher, Share([], [], self._written), self._written)
+        await self._write(publisher, Share([], [], written), written)
 
     async def _write(self, publisher: Publisher, share: Share, written: Cursor) -> None:
         """One Kafka transaction with all of the share and the cursor; after any failure the producer is thrown away."""
         self._beat()
-        written = written._replace(settled=self._settled)
         began = time.monotonic()
         try:
             await self.leading(publisher.publish(share.records, cursor.encode(written)))
@@ -186,7 +209,8 @@ class Relay(Elected):
             metrics.RELAY_TRANSACTIONS.labels("failed").inc()
             self._pace.failed()
             raise
-        self._pace.committed(time.monotonic() - began)
+        if share.records:
+            self._pace.committed(time.monotonic() - began)
         self._written, self.trouble = written, None
         metrics.RELAY_TRANSACTIONS.labels("committed").inc()
         metrics.RELAY_EVENTS.inc(len(share.events))
@@ -198,11 +222,9 @@ class Relay(Elected):
         await session.fetch("relay_mark", sequence)
 
 
-def _lacking(share: Share, beginning: Beginning, publisher: Publisher) -> Share:
+def _lacking(share: Share, beginning: Beginning) -> Share:
     """The share without the events that can be read already."""
-    if share.events and share.events[0].sequence > beginning.last:
-        return share
-    events = [event for event in share.events if beginning.lacks(event, kafka.TopicPartition(*publisher.place(event)))]
+    events = [event for event in share.events if beginning.lacks(event.sequence)]
     again = [event.sequence for event in events if event.sequence <= beginning.committed.sequence]
     if again:
         log.warning(

@@ -1,24 +1,27 @@
-"""Where a new relay goes on: after the last row that was published, once Kafka has ended all of its transactions.
+"""Where a new relay goes on: after the last row that was published, once Kafka has ended all transactions of the relay.
 
-The cursor tells what was committed, and what can be read is compared with it from the number on up to which that was
-known: Kafka may have aborted, or left undecided, a part of a transaction that it has called committed.
+What counts is what can be read. Kafka may have told no partition, or not all of them, how a transaction has ended. What
+has no end is aborted, and what was written up to the cursor, and can't be read, is published again. A relay that runs
+knows that its own transactions were committed: it has what has no end committed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Set
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Set
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 from schemas.state import SPEC as STATE
 from schemas.topics import Topic, topic_name
 from worker.errors import Unavailable
 from worker.journal import cursor
-from worker.journal.cursor import Cursor, last_cursor
-from worker.journal.encode import TOPICS, Event
-from worker.journal.readable import Readable, readable
+from worker.journal.cursor import Cursor, Place, Settled, last_cursor
+from worker.journal.encode import TOPICS
+from worker.journal.readable import Events, Range
 from worker.kafka import clients as kafka
-from worker.kafka.undecided import Undecided, abort, wait_for_ends
+from worker.kafka.facts import high_watermarks, offsets
+from worker.kafka.undecided import Undecided, end, wait_for_ends, watch
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.postgres.session import Session
@@ -27,163 +30,232 @@ from worker.settings import Settings
 log = logger(__name__)
 
 REPLICATED_SECONDS_MAX = 0.5
-"""What is undecided for longer, once the producer has initialised its transactions, nobody will end but the relay."""
+"""What has no end for longer, once the producer has initialised its transactions, nobody will end but the relay."""
 COMPARED_ROWS_MAX = 200_000
 """Rows before the cursor that are compared with what can be read, at most."""
 PLACES_NAMED_MAX = 5
 Leading = Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]]
 """Does work outside of the leader's session, as `Elected.leading`."""
+Tell = Callable[[Cursor], Awaitable[None]]
+"""Writes the cursor alone."""
 
 
 class Beginning(NamedTuple):
     """Where to read the journal on, and what of it is in Kafka already."""
 
-    position: Cursor
-    """Rows after it are read."""
+    sequence: int
+    """Rows after it are read, …"""
+    place: Place | None
+    """… and a snapshot of states goes on there."""
     committed: Cursor
-    """The last cursor in Kafka, from which on cursors move."""
+    """The last cursor in Kafka."""
+    lacking: Set[int] = frozenset()
+    """Numbers up to the cursor of events that were written and can't be read."""
     readable: Set[int] = frozenset()
-    """Numbers after the position of events that can be read."""
-    unknown: Set[kafka.TopicPartition] = frozenset()
-    """Partitions of which Kafka does not tell: what the cursor says of them is believed."""
-    is_anew: bool = False
-    """Whether a person said so; Kafka is to be told before anything else."""
+    """Numbers after the cursor of events that can be read."""
+    untold: Set[kafka.TopicPartition] = frozenset()
+    """Partitions of which Kafka did not tell: nothing may be written there before somebody has looked."""
 
     @property
-    def settled(self) -> int:
-        """Up to this number all can be read for good, or is taken for that."""
-        return self.committed.sequence if self.committed.settled is None else self.committed.settled
+    def settled(self) -> Settled:
+        """Up to where all can be read for good, or is taken for that."""
+        return self.committed.settled or Settled(self.committed.sequence, self.committed.place)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether that is where the cursor stands."""
+        return self.settled == (self.committed.sequence, self.committed.place)
 
     @property
     def last(self) -> int:
         """After this number all is as usual."""
         return max(self.committed.sequence, max(self.readable, default=0))
 
-    def lacks(self, event: Event, place: kafka.TopicPartition) -> bool:
-        """Whether the event is still to be published there."""
-        if event.sequence in self.readable:
-            return False
-        return event.sequence > self.committed.sequence or place not in self.unknown
+    def lacks(self, sequence: int) -> bool:
+        """Whether the event of that number is still to be published."""
+        return sequence in self.lacking if sequence <= self.committed.sequence else sequence not in self.readable
 
 
 class Resume:
-    """Looks at Kafka over connections of its own, for as long as the relay leads."""
+    """Looks at what Kafka has made of the relay's transactions, and ends them, for as long as the relay leads."""
 
     def __init__(
-        self, settings: Settings, producer: kafka.AIOKafkaProducer, partitions: Mapping[str, int], leading: Leading
+        self,
+        settings: Settings,
+        producer: kafka.AIOKafkaProducer,
+        partitions: Mapping[str, int],
+        journal_id: str,
+        leading: Leading,
     ) -> None:
         self._settings, self._producer, self._leading = settings, producer, leading
-        self._event_topics = {topic_name(settings.topic_prefix, topic) for topic in TOPICS - {Topic.REPLIES}}
+        self._journal_id = journal_id
+        events = {topic_name(settings.topic_prefix, topic) for topic in TOPICS - {Topic.REPLIES}}
         self._state_topic = topic_name(settings.topic_prefix, STATE.topic)
-        self._positions_topic = topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS)
-        written = (self._event_topics | {self._state_topic}) & partitions.keys()
-        self._places = [kafka.TopicPartition(self._positions_topic, 0)]
-        self._places += [
-            kafka.TopicPartition(topic, number) for topic in written for number in range(partitions[topic])
-        ]
+        self._has_states = self._state_topic in partitions
+        self._positions = kafka.TopicPartition(topic_name(settings.topic_prefix, Topic.RELAY_POSITIONS), 0)
+        written = {topic: partitions[topic] for topic in (events | {self._state_topic}) & partitions.keys()}
+        self._places = [kafka.TopicPartition(topic, number) for topic in written for number in range(written[topic])]
+        self._of_events = {place for place in self._places if place.topic in events}
+        self._places.append(self._positions)
         self._consumer = kafka.reader(settings)
         self._is_open = False
+        self._untold: Set[kafka.TopicPartition] = frozenset()
+        self._said: list[kafka.TopicPartition] = []
 
     async def close(self) -> None:
         """Leave Kafka."""
         await kafka.abandon(self._consumer.stop())
 
-    async def begin(self, session: Session, journal_id: str) -> Beginning:
-        """Where to go on; raises RelayHalted where Kafka and PostgreSQL contradict each other, and Unavailable."""
-        undecided = await self._leading(self._end_all())
-        row = await session.row("relay_read")
-        if row["restart_at"] is not None:
-            return await self._begin_anew(session, row["restart_at"], row["head_sequence"])
-        found = await self._found(session)
-        committed = found.committed
-        if any(place.topic == self._state_topic for place in undecided.spans):
-            committed = committed._replace(place=None)  # what a snapshot has written there may be gone
-        beginning = Beginning(committed, committed)
-        after = max(committed.known, committed.sequence - COMPARED_ROWS_MAX)
-        if found.oldest is None or found.oldest > after + 1:
-            return beginning  # so old that retention has dropped the rows
-        known = [
-            place for place in self._places if place.topic in self._event_topics and place not in undecided.unknown
-        ]
-        read = await self._leading(self._readable(known, journal_id, after))
-        if read is None:
-            return beginning
-        beginning = beginning._replace(readable=read.numbers, unknown=read.unknown.union(undecided.unknown))
-        lacking = committed.sequence - after - sum(number <= committed.sequence for number in read.numbers)
-        if lacking <= 0:
-            return beginning
-        return beginning._replace(position=(await cursor.at(session, after))._replace(place=committed.place))
+    async def begin(self, session: Session, tell: Tell) -> Beginning:
+        """Where to go on; raises RelayHalted where Kafka and PostgreSQL contradict each other, and Unavailable.
 
-    async def _begin_anew(self, session: Session, sequence: int, head: int) -> Beginning:
-        """Where a person said; what is published from there on may have been before, and is again."""
-        log.warning("going on from where a person said", sequence=sequence)
-        position = (await cursor.at(session, sequence))._replace(again=head)
-        return Beginning(position, position, is_anew=True)
-
-    async def _found(self, session: Session) -> cursor.Places:
-        """Where all stands, without contradictions."""
-        found = await cursor.places(session, await self._leading(last_cursor(self._settings, self._positions_topic)))
-        if found.committed.sequence < found.noted:  # committed, Kafka has said: perhaps it was, and can't be read
-            asking = last_cursor(self._settings, self._positions_topic, isolation_level="read_uncommitted")
-            written = await self._leading(asking)
-            if written is not None and written.sequence >= found.noted:
-                found = replace(found, noted=found.committed.sequence)
-        cursor.check(found)
-        return found
-
-    async def is_settled(self) -> bool:
-        """Whether Kafka has ended all that this relay has committed; False where it does not tell of each partition.
-
-        Raises Unavailable where it leaves something undecided: a new relay will end that.
+        How far back there is something to mend is written before anything is aborted, so that who is interrupted in it
+        leaves that to the next relay.
         """
-        undecided = await self._leading(self._undecided(self._settings.kafka_seconds_max))
-        if undecided.spans:
-            raise Unavailable(
-                f"Kafka at {self._settings.kafka_bootstrap_servers} has called a transaction of the relay committed, "
-                f"and has not ended it on {_named(undecided.places)}"
-            )
-        return not undecided.unknown
+        undecided = await self._leading(self._look(REPLICATED_SECONDS_MAX, self._settings.kafka_seconds_max))
+        self._untold = undecided.untold
+        if self._positions in self._untold:
+            raise Unavailable(f"Kafka at {self._settings.kafka_bootstrap_servers} does not tell of {self._positions}")
+        hidden = await self._leading(self._hidden(undecided))
+        if self._positions in undecided.spans:
+            await self._abort([self._positions])
+        row = await session.row("relay_read")
+        if (restart_at := row["restart_at"]) is not None:
+            log.warning("going on from where a person said", sequence=restart_at, events_left_undecided=len(hidden))
+            made = (await cursor.at(session, restart_at))._replace(settled=Settled(restart_at))
+            beginning = Beginning(restart_at, None, made._replace(again=row["head_sequence"]), untold=self._untold)
+        else:
+            beginning = await self._compared(session, await self._committed(session, hidden, undecided), hidden)
+        if undecided.spans or restart_at is not None:
+            await tell(beginning.committed)
+            await self._abort([place for place in undecided.places if place != self._positions])
+            await self._require_ends()
+        return beginning
 
-    async def _end_all(self) -> Undecided:
-        """Returns what had no end."""
-        undecided = await self._undecided(REPLICATED_SECONDS_MAX)
-        if not undecided.spans:
-            return undecided
-        metrics.RELAY_UNDECIDED.inc(len(undecided.spans))
-        names = _named(undecided.places)
-        log.warning("Kafka has left transactions of the relay undecided: they are aborted", partitions=names)
-        await kafka.bounded(abort(self._producer, undecided.spans), self._settings.kafka_seconds_max)
-        left = (await self._undecided(self._settings.kafka_seconds_max)).places
-        if left:
-            raise Unavailable(
-                f"Kafka at {self._settings.kafka_bootstrap_servers} has a transaction on {_named(left)} that the relay "
-                "can't end, and subscribers read nothing after it. If another producer writes there, stop it; else "
-                "`kafka-transactions.sh … find-hanging` and `… abort` end it"
-            )
-        return undecided
+    async def is_settled(self, seconds: float) -> bool:
+        """Whether Kafka has ended all that this relay has committed; what has no end is committed.
 
-    async def _undecided(self, seconds: float) -> Undecided:
+        Raises Unavailable where it tells of partitions of which it had not: a new relay compares first.
+        """
+        found = await self._leading(self._look(seconds))
+        if left := [place for place in found.places if place not in self._untold]:
+            if left != self._said:
+                self._said = left
+                log.warning(
+                    "Kafka has left transactions of the relay undecided: they are committed", places=named(left)
+                )
+            await self._leading(self._ended(left, "commit"))
+            found = await self._leading(self._look(seconds))
+        if self._untold and not found.untold:
+            raise Unavailable(f"Kafka tells of {named(self._untold)} again: it is looked what can be read there")
+        return not found.spans and not found.untold
+
+    async def _look(self, seconds: float, untold_seconds: float = 0.0) -> Undecided:
         if not self._is_open:
             await kafka.bounded(self._consumer.start(), self._settings.kafka_seconds_max)
-            self._consumer.assign(self._places)  # for what brokers tell of them; nothing is fetched
-            self._consumer.pause(*self._places)
+            await kafka.bounded(watch(self._consumer, self._places), self._settings.kafka_seconds_max)
             self._is_open = True
-        return await wait_for_ends(self._consumer, self._places, seconds)
+        return await wait_for_ends(self._consumer, self._places, seconds, untold_seconds)
 
-    async def _readable(self, places: list[kafka.TopicPartition], journal_id: str, after: int) -> Readable | None:
-        """None where this principal may not read."""
+    async def _hidden(self, undecided: Undecided) -> set[int]:
+        """The numbers of events that have no end."""
+        ranges = {place: Range(*undecided.spans[place]) for place in undecided.places if place in self._of_events}
+        if not ranges:
+            return set()
         try:
-            return await readable(self._settings, places, journal_id, after)
+            async with Events(self._settings, self._journal_id, "read_uncommitted") as written:
+                return await written.between(ranges)
         except kafka.TopicAuthorizationFailedError as error:
-            log.warning(
-                "the worker may not read its own events, so it can't compare them with what it has published: give it "
-                "the right Read on the topics of events",
-                topics=str(error),
+            raise Unavailable(
+                f"Kafka has left transactions of the relay undecided on {named(ranges)}, and the worker may not read "
+                f"there what is to be published again: give it the right Read on the topics of events ({error})"
+            ) from error
+
+    async def _abort(self, places: list[kafka.TopicPartition]) -> None:
+        if places:
+            log.warning("Kafka has left transactions of the relay undecided: they are aborted", places=named(places))
+            await self._leading(self._ended(places, "abort"))
+
+    async def _ended(self, places: list[kafka.TopicPartition], how: Literal["commit", "abort"]) -> None:
+        await kafka.bounded(end(self._producer, places, how), self._settings.kafka_seconds_max)
+        metrics.RELAY_UNDECIDED.inc(len(places))
+
+    async def _require_ends(self) -> None:
+        left = (await self._leading(self._look(self._settings.kafka_seconds_max))).places
+        if left:
+            raise Unavailable(
+                f"Kafka at {self._settings.kafka_bootstrap_servers} has a transaction on {named(left)} that the relay "
+                "can't end, and subscribers read nothing after it. It may be another producer's, who is not to write "
+                "there, or one of the relay's of more than a week ago: `kafka-transactions.sh … find-hanging` and "
+                "`… abort` end it"
             )
-            return None
+
+    async def _committed(self, session: Session, hidden: Set[int], undecided: Undecided) -> Cursor:
+        """The last cursor, with what is known to be settled now that these events have no end."""
+        last = await self._leading(last_cursor(self._settings, self._positions.topic)) or Cursor()
+        found = await cursor.places(session, last)
+        if last.sequence < found.noted:  # it was committed, Kafka has said: perhaps it was, and can't be read
+            written = await self._written()
+            if written is not None and written.sequence >= found.noted:
+                found = replace(found, noted=last.sequence)
+        cursor.check(found)
+        settled = last.settled or Settled(last.sequence, last.place)
+        if last.settled is None and any(place.topic == self._state_topic for place in undecided.spans):
+            settled = settled._replace(place=None)  # nobody knows how much of them is lost: a snapshot has all
+            last = last._replace(place=None)
+        lowest = min(hidden, default=settled.sequence + 1) - 1
+        return last._replace(settled=settled._replace(sequence=min(settled.sequence, lowest)))
+
+    async def _written(self) -> Cursor | None:
+        """The last cursor that was ever written, whatever became of it."""
+        asking = last_cursor(self._settings, self._positions.topic, isolation_level="read_uncommitted")
+        written: Cursor | None = await self._leading(asking)
+        return written
+
+    async def _compared(self, session: Session, committed: Cursor, hidden: Set[int]) -> Beginning:
+        settled = committed.settled or Settled(committed.sequence, committed.place)
+        after = max(settled.sequence, committed.sequence - COMPARED_ROWS_MAX)
+        readable, written = await self._leading(self._numbers(after))
+        lacking = {number for number in (hidden | written) - readable if number <= committed.sequence}
+        ahead = {number for number in readable if number > max(committed.sequence, committed.again)}
+        if ahead:  # the journal must have those rows
+            cursor.check(replace(await cursor.places(session, Cursor(max(ahead))), noted=0))
+        is_settled = settled == (committed.sequence, committed.place)
+        sequence = min(committed.sequence, min(lacking, default=committed.sequence + 1) - 1)
+        if self._has_states and not is_settled:  # states may be lost, too: those of all rows since then are written
+            sequence = min(after, sequence)
+        oldest = (await session.row("relay_read"))["oldest_sequence"]
+        if sequence < committed.sequence:
+            sequence = committed.sequence if oldest is None else max(sequence, oldest - 1)
+        place = committed.place if is_settled or committed.place is None else settled.place
+        return Beginning(sequence, place, committed, lacking, ahead, self._untold)
+
+    async def _numbers(self, after: int) -> tuple[set[int], set[int]]:
+        """Of events after that number, those that can be read, and those that were ever written."""
+        places, seconds = sorted(self._of_events - self._untold), self._settings.kafka_seconds_max
+        begins = await offsets(self._consumer.beginning_offsets, places, seconds)
+        stable = await offsets(self._consumer.end_offsets, places, seconds)
+        marks = await offsets(partial(high_watermarks, self._consumer), places, seconds)
+        known = begins.keys() & stable.keys() & marks.keys()
+        if len(known) < len(places):
+            raise Unavailable(f"Kafka does not tell the offsets of {named(set(places) - known)}")
+        try:
+            async with Events(self._settings, self._journal_id, "read_committed") as events:
+                readable = await events.after(after, {place: Range(begins[place], stable[place]) for place in known})
+            async with Events(self._settings, self._journal_id, "read_uncommitted") as events:
+                written = await events.after(after, {place: Range(begins[place], marks[place]) for place in known})
+            return readable, written
+        except (kafka.TopicAuthorizationFailedError, kafka.CorruptRecordException) as error:
+            log.warning(
+                "the worker can't read its own events, so it can't compare them with what it has published: it needs "
+                "the right Read on the topics of events",
+                error=str(error),
+            )
+            return set(), set()
 
 
-def _named(places: list[kafka.TopicPartition]) -> str:
-    named = ", ".join(f"{place.topic}:{place.partition}" for place in places[:PLACES_NAMED_MAX])
+def named(places: Collection[kafka.TopicPartition]) -> str:
+    """Some of the partitions, for people."""
+    some = ", ".join(f"{place.topic}:{place.partition}" for place in sorted(places)[:PLACES_NAMED_MAX])
     more = len(places) - PLACES_NAMED_MAX
-    return f"{named} and {more} more" if more > 0 else named
+    return f"{some} and {more} more" if more > 0 else some

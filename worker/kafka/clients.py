@@ -18,6 +18,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
+    CorruptRecordException,
     IllegalStateError,
     KafkaConnectionError,
     KafkaError,
@@ -51,6 +52,7 @@ __all__ = [
     "ConsumerRecord",
     "CoordinatorLoadInProgressError",
     "CoordinatorNotAvailableError",
+    "CorruptRecordException",
     "IllegalStateError",
     "KafkaConnectionError",
     "KafkaError",

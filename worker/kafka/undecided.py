@@ -12,13 +12,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from worker.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from worker.kafka.facts import high_watermarks, is_leaderless, offsets
 
-ASK_SECONDS_MAX = 2.0
-"""Longest wait for the offsets of all partitions; after it each is asked for by itself."""
+ASK_SECONDS_MAX = 5.0
+"""Longest wait for the offsets of all partitions, on new connections perhaps; after it each is asked for alone."""
 PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.002, 0.1
 """Between looks, at first and at most: mostly the partitions are told within milliseconds of the commit."""
 
@@ -34,7 +34,7 @@ class Undecided(NamedTuple):
     """Partitions with something undecided, and those of which Kafka does not tell."""
 
     spans: dict[TopicPartition, Span]
-    unknown: list[TopicPartition]
+    untold: set[TopicPartition]
 
     @property
     def places(self) -> list[TopicPartition]:
@@ -42,36 +42,53 @@ class Undecided(NamedTuple):
         return sorted(self.spans)
 
 
-async def undecided(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> Undecided:
-    """Compare the last stable offsets with the high watermarks; the consumer reads what is committed.
+async def watch(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
+    """Have a started consumer keep what brokers tell of these partitions, without fetching from them."""
+    consumer.assign(list(places))
+    consumer.pause(*places)
+    await consumer._client.force_metadata_update()
 
-    The watermarks come first, so what ends meanwhile does not count. Raises nothing where brokers are away.
+
+async def undecided(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> Undecided:
+    """Compare the last stable offsets with the high watermarks; the consumer watches the places, and reads what is
+    committed.
+
+    The watermarks come first, so what ends meanwhile does not count. Of brokers that do not answer nothing is told.
     """
     asked = [place for place in places if not is_leaderless(consumer, place)]
     marks = await offsets(partial(high_watermarks, consumer), asked, ASK_SECONDS_MAX)
     stable = await offsets(consumer.end_offsets, list(marks), ASK_SECONDS_MAX)
     spans = {place: Span(stable[place], marks[place]) for place in stable if stable[place] < marks[place]}
-    return Undecided(spans, [place for place in places if place not in stable])
+    return Undecided(spans, set(places) - stable.keys())
 
 
-async def wait_for_ends(consumer: AIOKafkaConsumer, places: Collection[TopicPartition], seconds: float) -> Undecided:
-    """Wait until nothing is undecided, at most for so long; returns what still is then."""
+async def wait_for_ends(
+    consumer: AIOKafkaConsumer, places: Collection[TopicPartition], seconds: float, untold_seconds: float = 0.0
+) -> Undecided:
+    """Wait until nothing is undecided, at most for so long, and until all is told of partitions that have a leader.
+
+    Returns what still is so then.
+    """
     loop = asyncio.get_running_loop()
-    until, pause = loop.time() + seconds, PAUSE_SECONDS
+    began, pause = loop.time(), PAUSE_SECONDS
     while True:
         found = await undecided(consumer, places)
-        if not found.spans or loop.time() >= until:
+        passed = loop.time() - began
+        waits = found.spans and passed < seconds
+        if any(not is_leaderless(consumer, place) for place in found.untold):
+            waits = waits or passed < untold_seconds
+        if not waits:
             return found
         await asyncio.sleep(pause)
-        places, pause = [*found.spans, *found.unknown], min(2 * pause, PAUSE_SECONDS_MAX)
+        places, pause = [*found.spans, *found.untold], min(2 * pause, PAUSE_SECONDS_MAX)
 
 
-async def abort(producer: AIOKafkaProducer, places: Collection[TopicPartition]) -> None:
-    """Have what the producer's predecessors left undecided there aborted, by a transaction that writes nothing.
+async def end(producer: AIOKafkaProducer, places: Collection[TopicPartition], how: Literal["commit", "abort"]) -> None:
+    """Have what the producer, or one before it, left undecided there come to an end, by a transaction without records.
 
     The producer has initialised its transactions, and none is open. Raises KafkaError.
     """
     await producer.begin_transaction()
     for place in places:
         producer._txn_manager.maybe_add_partition_to_txn(place)
-    await producer.abort_transaction()
+    await (producer.commit_transaction() if how == "commit" else producer.abort_transaction())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, Literal
 
 import orjson
 import pytest
 from aiokafka.admin import RecordsToDelete
 
 from schemas.topics import Topic, topic_name
-from worker.journal.readable import Readable, readable
+from worker.journal.readable import Events, Range
 from worker.kafka import clients as kafka
 from worker.settings import Settings
 
@@ -25,33 +26,50 @@ def places(settings: Settings, topics: list[str]) -> list[kafka.TopicPartition]:
 
 async def test_those_after_a_number(settings: Settings, places: list[kafka.TopicPartition]) -> None:
     """Also behind more aborted records than are looked at first, and beside what others have written."""
-    one, two, three = places
+    one, two, _ = places
     await _write(settings, one, _events(OURS, range(1, 900, 2)))
     await _write(settings, one, _events(OURS, range(1_001, 1_300)), is_committed=False)
     await _write(settings, two, [b"no event", *_events(OURS, range(2, 900, 2)), b"{}", b'{"id": 5, "sequence": []}'])
-    assert await readable(settings, places, OURS, 700) == Readable(set(range(701, 900)), set())
-    assert await readable(settings, places, OURS, 0) == Readable(set(range(1, 900)), set())
-    assert await readable(settings, [three], OURS, 0) == Readable(set(), set())
+    assert await _after(settings, places, 700) == set(range(701, 900))
+    assert await _after(settings, places, 0) == set(range(1, 900))
+    assert await _after(settings, places, 700, "read_uncommitted") == {*range(701, 900), *range(1_001, 1_300)}
 
 
 async def test_an_earlier_journal(
     settings: Settings, places: list[kafka.TopicPartition], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its numbers are others' numbers, and nothing of this one comes before them: nobody reads on to the beginning."""
-    monkeypatch.setattr("worker.journal.readable.SPAN_MAX", 1_000)
     await _write(settings, places[0], _events(EARLIER, range(1, 3_000)))
     await _write(settings, places[0], _events(OURS, range(1, 50)))
-    assert await readable(settings, places, OURS, 0) == Readable(set(range(1, 50)), set())
+    read, spans = Events._read, []
+
+    async def noted(events: Events, ranges: dict[kafka.TopicPartition, Range]) -> Any:
+        spans.append(max((its.end - its.begin for its in ranges.values()), default=0))
+        return await read(events, ranges)
+
+    monkeypatch.setattr(Events, "_read", noted)
+    assert await _after(settings, places, 0) == set(range(1, 50))
+    assert max(spans) == 100
 
 
-async def test_what_retention_has_dropped(settings: Settings, places: list[kafka.TopicPartition]) -> None:
-    """Of a partition that begins later than is asked for nobody knows what it held."""
-    for place in places[:2]:
-        await _write(settings, place, _events(OURS, range(1, 300)))
+async def test_a_partition_that_begins_late(settings: Settings, places: list[kafka.TopicPartition]) -> None:
+    """Retention has dropped what came before."""
+    await _write(settings, places[0], _events(OURS, range(1, 300)))
     async with kafka.admin(settings) as client:
         await client.delete_records({places[0]: RecordsToDelete(before_offset=200)})
-    assert await readable(settings, places, OURS, 100) == Readable(set(range(101, 300)), {places[0]})
-    assert (await readable(settings, places, OURS, 250)).unknown == set()
+    assert await _after(settings, places, 100) == set(range(201, 300))
+
+
+async def _after(
+    settings: Settings,
+    places: list[kafka.TopicPartition],
+    number: int,
+    isolation: Literal["read_committed", "read_uncommitted"] = "read_committed",
+) -> set[int]:
+    async with Events(settings, OURS, isolation) as events:
+        begins = await events._consumer.beginning_offsets(places)
+        ends = await events._consumer.end_offsets(places)
+        return await events.after(number, {place: Range(begins[place], ends[place]) for place in places})
 
 
 def _events(journal_id: str, numbers: Iterable[int]) -> list[bytes]:

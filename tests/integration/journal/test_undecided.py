@@ -15,14 +15,14 @@ from schemas.topics import Topic, topic_name
 from tests.support.line import line, working
 from worker.journal import cursor
 from worker.journal import rows as journal
-from worker.journal.cursor import Cursor
+from worker.journal.cursor import Cursor, Settled
 from worker.journal.pace import Pace
 from worker.journal.publisher import CURSOR_KEY, Publisher
 from worker.journal.share import Shares, topics_of
 from worker.journal.state import Outgoing
 from worker.kafka import clients as kafka
 from worker.kafka import topics as kafka_topics
-from worker.kafka.undecided import wait_for_ends
+from worker.kafka.undecided import wait_for_ends, watch
 from worker.postgres import locks
 from worker.postgres.clock import server_clock
 from worker.postgres.session import Database, Session
@@ -117,7 +117,7 @@ async def _publish(settings: Settings, left_out: Collection[kafka.TopicPartition
         told = kafka.TopicPartition(topic_name(settings.topic_prefix, Topic.REPORT_EVENTS), 0)
         producer._txn_manager._pending_txn_partitions.add(told)  # else there would be nothing to commit
         producer._txn_manager._txn_partitions.update(left_out)
-        await publisher.publish(share.records, cursor.encode(share.cursor._replace(settled=position.sequence)))
+        await publisher.publish(share.records, cursor.encode(share.cursor._replace(settled=Settled(position.sequence))))
         assert await _undecided(settings) == sorted(left_out)
         if is_aborted:
             next_one = cursor.encode(Cursor(share.cursor.sequence + 1))
@@ -151,10 +151,11 @@ async def _undecided(settings: Settings) -> list[kafka.TopicPartition]:
     consumer = kafka.reader(settings)
     try:
         await consumer.start()
+        await watch(consumer, places)
         found = await wait_for_ends(consumer, places, 0.5)
     finally:
         await kafka.abandon(consumer.stop())
-    assert found.unknown == []
+    assert found.untold == set()
     return found.places
 
 
