@@ -6,23 +6,26 @@ its coordinator does not know of, which comes to the same.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import pytest
+import structlog
 
 from schemas.topics import Topic, topic_name
-from tests.support.line import line, working
+from tests.support.line import WAIT_SECONDS_MAX, line, working
+from tests.support.states import told
 from worker.journal import cursor
 from worker.journal import rows as journal
-from worker.journal.cursor import Cursor, Settled
+from worker.journal.cursor import Cursor, Settled, last_cursor
 from worker.journal.pace import Pace
 from worker.journal.publisher import CURSOR_KEY, Publisher
 from worker.journal.share import Shares, topics_of
 from worker.journal.state import Outgoing
 from worker.kafka import clients as kafka
 from worker.kafka import topics as kafka_topics
-from worker.kafka.undecided import wait_for_ends, watch
+from worker.kafka.undecided import Undecided, wait_for_ends, watch
 from worker.postgres import locks
 from worker.postgres.clock import server_clock
 from worker.postgres.session import Database, Session
@@ -94,6 +97,72 @@ async def test_a_running_relay_notices(settings: Settings, monkeypatch: pytest.M
         await outside.settled()
 
 
+async def test_a_partition_that_nobody_tells_of(
+    settings: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands there may have no end: nothing is written there before somebody has looked."""
+    silent = set(_partitions(settings, EVERYWHERE[:3]))
+
+    async def told_of(*arguments: Any) -> Undecided:
+        found = await wait_for_ends(*arguments)
+        return found._replace(untold=found.untold | silent)
+
+    monkeypatch.setattr("worker.journal.resume.wait_for_ends", told_of)
+    with structlog.testing.capture_logs() as said:
+        async with line(settings) as outside, working(settings):
+            await outside.ask("segment.create", {"segment": "elsewhere"})
+            command = await outside.send("user.register", {"user_id": "u"})
+            async with asyncio.timeout(WAIT_SECONDS_MAX):
+                while not any("has not told how" in str(one.get("error")) for one in said):
+                    await asyncio.sleep(0.01)
+            silent.clear()
+            assert (await outside.outcome(command)).event["sequence"] == "2"
+
+
+@pytest.mark.usefixtures("unverified")
+async def test_a_mend_that_is_interrupted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """… between its transactions, and again: the next relay goes on with it, and repeats nothing."""
+    settings = settings.model_copy(update={"relay_rows_max": 16})
+    async with line(settings) as outside:
+        async with working(settings):
+            await outside.ask("user.register", {"user_id": "first"})
+        await _publish(settings, _partitions(settings, EVERYWHERE[:3]), is_aborted=False)
+        publish, fails = Publisher.publish, iter([False, False, True, False, True])
+
+        async def failing(publisher: Publisher, events: Sequence[Outgoing], cursor: bytes) -> None:
+            if events and bool(next(fails, False)):
+                raise kafka.KafkaError("interrupted")
+            await publish(publisher, events, cursor)
+
+        monkeypatch.setattr(Publisher, "publish", failing)
+        async with working(settings):
+            said = await outside.until(lambda said: len(said) > len(USERS))
+            assert sorted(one.data["user_id"] for one in said) == sorted([*USERS, "first"])
+            assert len(await outside.settled()) == len(USERS) + 1
+        assert next(fails, None) is None
+
+
+@pytest.mark.usefixtures("unverified")
+@pytest.mark.parametrize("is_aborted", [False, True], ids=["left", "aborted with the next"])
+async def test_states_are_written_again(settings: Settings, *, is_aborted: bool) -> None:
+    """The events can be read, and so can the cursor: nobody lacks anything but the state."""
+    settings = settings.model_copy(update={"state_topic": "on"})
+    await kafka_topics.ensure(settings)
+    async with line(settings) as outside:
+        async with working(settings):
+            for command in [await outside.send("user.register", {"user_id": user}) for user in USERS]:
+                await outside.outcome(command)
+        places = [(Topic.MEMBERSHIPS, number) for number in range(3)]
+        await _publish(settings, _partitions(settings, places), is_aborted=is_aborted)
+        assert max(one.sequence for one in await told(settings)) == len(USERS)
+        async with working(settings):
+            await outside.ask("user.register", {"user_id": "last"})
+            await told(
+                settings, lambda records: set(USERS) <= {one.user for one in records if one.sequence > len(USERS)}
+            )
+        assert len(outside.said) == 2 * len(USERS) + 1
+
+
 def _partitions(settings: Settings, places: Collection[Place]) -> list[kafka.TopicPartition]:
     return [kafka.TopicPartition(topic_name(settings.topic_prefix, topic), number) for topic, number in places]
 
@@ -104,7 +173,9 @@ async def _publish(settings: Settings, left_out: Collection[kafka.TopicPartition
     producer = kafka.transactional_producer(settings, f"{settings.topic_prefix}.relay")
     try:
         await producer.start()
-        position = await _journaled(session)
+        await _journaled(session)
+        position = await last_cursor(settings, topic_name(settings.topic_prefix, POSITIONS))
+        assert position is not None
         topics = await kafka_topics.partitions(settings)
         partitions = {topic: topics[topic] for topic in topics_of(settings)}
         journal_id = (await session.row("journal_head"))["id"]
@@ -114,10 +185,12 @@ async def _publish(settings: Settings, left_out: Collection[kafka.TopicPartition
         assert share is not None
         assert len(share.events) == len(USERS)
         publisher = Publisher(settings, producer, topic_name(settings.topic_prefix, POSITIONS), partitions)
-        told = kafka.TopicPartition(topic_name(settings.topic_prefix, Topic.REPORT_EVENTS), 0)
-        producer._txn_manager._pending_txn_partitions.add(told)  # else there would be nothing to commit
+        known = kafka.TopicPartition(topic_name(settings.topic_prefix, Topic.REPORT_EVENTS), 0)
+        producer._txn_manager._pending_txn_partitions.add(known)  # else there would be nothing to commit
         producer._txn_manager._txn_partitions.update(left_out)
-        await publisher.publish(share.records, cursor.encode(share.cursor._replace(settled=Settled(position.sequence))))
+        await publisher.publish(
+            share.records, cursor.encode(share.cursor._replace(settled=Settled(position.sequence, position.place)))
+        )
         assert await _undecided(settings) == sorted(left_out)
         if is_aborted:
             next_one = cursor.encode(Cursor(share.cursor.sequence + 1))
@@ -133,21 +206,19 @@ async def _leading(work: Coroutine[Any, Any, T]) -> T:
     return await work
 
 
-async def _journaled(session: Session) -> Cursor:
-    """One change of each user is journaled; what was published before that."""
+async def _journaled(session: Session) -> None:
+    """A change of each user."""
     async with session.transaction():
         now = await locks.structure(session, server_clock)
-        before = (await session.row("journal_head"))["sequence"]
         rows = [journal.changed(None, user_id, "user_registered") for user_id in USERS]
         await journal.append(session, rows, now)
-    return await cursor.at(session, before)
 
 
 async def _undecided(settings: Settings) -> list[kafka.TopicPartition]:
     """Partitions where something has no end."""
     counts = await kafka_topics.partitions(settings)
-    names = [topic_name(settings.topic_prefix, topic) for topic in (EVENTS, POSITIONS)]
-    places = [kafka.TopicPartition(name, number) for name in names for number in range(counts[name])]
+    names = [topic_name(settings.topic_prefix, topic) for topic in (EVENTS, POSITIONS, Topic.MEMBERSHIPS)]
+    places = [kafka.TopicPartition(name, number) for name in names for number in range(counts.get(name, 0))]
     consumer = kafka.reader(settings)
     try:
         await consumer.start()
