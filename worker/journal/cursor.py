@@ -69,11 +69,6 @@ class Places:
     is_same: bool
     """Whether the journal's row of that number is the one that was published; also true where nobody can tell."""
 
-    @property
-    def tail_was_lost(self) -> bool:
-        """Whether numbers were published that the journal has not given out, or has given out for other rows."""
-        return self.committed.sequence > self.head or not self.is_same
-
 
 def fingerprint(row: Record) -> str:
     """Tells a row from another one that got the same number later, by nothing that may be forgotten some day."""

@@ -16,7 +16,10 @@ from worker.kafka.clients import (
     abandon,
     reader,
 )
+from worker.observability.logs import logger
 from worker.settings import Settings
+
+log = logger(__name__)
 
 SPAN_FIRST, SPAN_MAX = 100, 1_000_000
 """Records that are looked at in a partition, from its end, at first and at most; markers and what was aborted count."""
@@ -59,8 +62,9 @@ class Events:
 
     async def between(self, ranges: Mapping[TopicPartition, Range]) -> set[int]:
         """The numbers that stand in these ranges."""
-        found: dict[TopicPartition, list[tuple[int, bool]]] = await self._read(ranges)
-        return {number for its in found.values() for number, is_own in its if is_own}
+        found: set[int] = set()
+        await self._read(ranges, -1, found)
+        return found
 
     async def after(self, number: int, ranges: Mapping[TopicPartition, Range]) -> set[int]:
         """The numbers after this one, as far as the ranges go.
@@ -71,49 +75,45 @@ class Events:
         found: set[int] = set()
         span, left = SPAN_FIRST, {place: its for place, its in ranges.items() if its.begin < its.end}
         while left and span <= SPAN_MAX:
-            read = await self._read(
-                {place: Range(max(its.begin, its.end - span), its.end) for place, its in left.items()}
-            )
-            for its in read.values():
-                found.update(own for own, is_own in its if is_own and own > number)
-            left = {
-                place: its
-                for place, its in left.items()
-                if its.end - span > its.begin and not _reaches_back(read[place], number)
-            }
+            parts = {place: Range(max(its.begin, its.end - span), its.end) for place, its in left.items()}
+            back = await self._read(parts, number, found)
+            left = {place: its for place, its in left.items() if its.end - span > its.begin and place not in back}
             span *= 10
+        if left:
+            log.warning(
+                "partitions hold too much else to find all events", places=[f"{p.topic}:{p.partition}" for p in left]
+            )
         return found
 
-    async def _read(self, ranges: Mapping[TopicPartition, Range]) -> dict[TopicPartition, list[tuple[int, bool]]]:
-        """All numbers there, in order, and whether they are this journal's."""
+    async def _read(self, ranges: Mapping[TopicPartition, Range], number: int, found: set[int]) -> set[TopicPartition]:
+        """Collect the numbers after this one; returns where nothing before the range is of interest."""
         self._consumer.assign(list(ranges))
         for place, its in ranges.items():
             self._consumer.seek(place, its.begin)
-        found: dict[TopicPartition, list[tuple[int, bool]]] = {place: [] for place in ranges}
+        firsts: dict[TopicPartition, int] = {}
         positions = {place: its.begin for place, its in ranges.items()}
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._seconds_max) as limit:
             while left := [place for place, position in positions.items() if position < ranges[place].end]:
                 polled = await self._consumer.getmany(*left, timeout_ms=POLL_MS, max_records=POLL_RECORDS_MAX)
                 for place, records in polled.items():
-                    numbers = (_number(record.value, self._prefix) for record in records)
-                    found[place] += [number for number in numbers if number is not None]
+                    for record in records:
+                        self._take(place, record.value, number, firsts, found)
                 now = {place: await self._consumer.position(place) for place in left}
                 if any(now[place] > positions[place] for place in left):
                     limit.reschedule(loop.time() + self._seconds_max)
                 positions |= now
-        return found
+        return {place for place, first in firsts.items() if first <= number}
 
-
-def _reaches_back(found: list[tuple[int, bool]], number: int) -> bool:
-    """Whether nothing before these is of interest: before an earlier journal's event there is none of this one."""
-    return bool(found) and (not found[0][1] or found[0][0] <= number)
-
-
-def _number(value: bytes | None, prefix: str) -> tuple[int, bool] | None:
-    """An event's number, and whether it is this journal's; None of whatever else stands there."""
-    try:
-        event: Any = orjson.loads(value or b"")
-        return int(event["sequence"]), str(event["id"]).startswith(prefix)
-    except (ValueError, TypeError, KeyError):
-        return None
+    def _take(
+        self, place: TopicPartition, value: bytes | None, after: int, firsts: dict[TopicPartition, int], found: set[int]
+    ) -> None:
+        """Before an earlier journal's event there is none of this one; whatever else stands there is passed over."""
+        try:
+            event: Any = orjson.loads(value or b"")
+            number, is_own = int(event["sequence"]), str(event["id"]).startswith(self._prefix)
+        except (ValueError, TypeError, KeyError):
+            return
+        firsts.setdefault(place, number if is_own else after)
+        if is_own and number > after:
+            found.add(number)

@@ -96,7 +96,7 @@ class Relay(Elected):
         try:
             beginning = await resume.begin(session, partial(self._tell, publisher))
             self._written, self._settled = beginning.committed, beginning.settled
-            self._is_settled, self._settle_at = beginning.is_settled, 0.0
+            self._is_settled, self._settle_at = beginning.is_settled and not beginning.untold, 0.0
             await self._mark(session, self._written.sequence)
             await self._publish_on(session, shares, publisher, resume, beginning)
         finally:
@@ -116,7 +116,8 @@ class Relay(Elected):
             share = await shares.after(position, is_stopping=self.stopping.is_set())
             if share is None:
                 await self._mark(session, self._written.sequence)
-                if await self._settle(resume):
+                await self._settle(resume)
+                if self._is_settled and self._written.settled != self._settled:
                     await self._tell(publisher, self._written._replace(settled=self._settled))
                 if self.stopping.is_set():
                     return
@@ -125,26 +126,26 @@ class Relay(Elected):
             position = share.cursor
             await self._publish(publisher, share, beginning)
             self._latency.published(position.sequence)
-            if position.sequence >= self._written.sequence:  # all before the cursor is mended
+            is_mended = position.sequence >= self._written.sequence
+            if is_mended and not self.stopping.is_set():
                 await self._settle(resume)
             if time.monotonic() - self._marked_at > MARK_SECONDS:
                 await self._mark(session, self._written.sequence)
 
-    async def _settle(self, resume: Resume) -> bool:
-        """Look whether Kafka has ended what was committed, if it is time to; whether it has."""
+    async def _settle(self, resume: Resume) -> None:
+        """Look whether Kafka has ended what was committed, if it is time to."""
         if not self._is_settling_due():
-            return False
+            return
         is_settled = False
         try:
             async with asyncio.timeout(STOP_SECONDS_MAX if self.stopping.is_set() else None):
-                is_settled = await resume.is_settled(self._settings.kafka_seconds_max)
+                is_settled = await resume.is_settled()
         except TimeoutError:
             if not self.stopping.is_set():
                 raise
         self._settle_at = time.monotonic() + (SETTLE_SECONDS if is_settled else SETTLE_SECONDS_AGAIN)
         if is_settled:
             self._settled, self._is_settled = Settled(self._written.sequence, self._written.place), True
-        return is_settled
 
     def _is_settling_due(self) -> bool:
         return not self._is_settled and (self.stopping.is_set() or time.monotonic() >= self._settle_at)
@@ -178,7 +179,7 @@ class Relay(Elected):
             share = _lacking(share, beginning)
         if beginning.untold:
             self._require_told(publisher, share, beginning)
-        if share.cursor.sequence < self._written.sequence:
+        if share.cursor.sequence <= self._written.sequence:
             written = self._written._replace(place=share.cursor.place)
         else:
             written = share.cursor._replace(settled=self._written.settled, again=self._written.again)

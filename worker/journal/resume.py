@@ -31,9 +31,12 @@ log = logger(__name__)
 
 REPLICATED_SECONDS_MAX = 0.5
 """What has no end for longer, once the producer has initialised its transactions, nobody will end but the relay."""
+SETTLED_SECONDS_MAX = 2.0
+"""So long a running relay waits for an end before it brings it about, and after that, s."""
 COMPARED_ROWS_MAX = 200_000
 """Rows before the cursor that are compared with what can be read, at most."""
 PLACES_NAMED_MAX = 5
+UNCOMPARED = "the worker can't read its own events, and so not compare them with what it has published"
 Leading = Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]]
 """Does work outside of the leader's session, as `Elected.leading`."""
 Tell = Callable[[Cursor], Awaitable[None]]
@@ -116,14 +119,12 @@ class Resume:
         self._untold = undecided.untold
         if self._positions in self._untold:
             raise Unavailable(f"Kafka at {self._settings.kafka_bootstrap_servers} does not tell of {self._positions}")
-        hidden = await self._leading(self._hidden(undecided))
+        restart_at = (await session.row("relay_read"))["restart_at"]
+        hidden = set() if restart_at is not None else await self._leading(self._hidden(undecided))
         if self._positions in undecided.spans:
             await self._abort([self._positions])
-        row = await session.row("relay_read")
-        if (restart_at := row["restart_at"]) is not None:
-            log.warning("going on from where a person said", sequence=restart_at, events_left_undecided=len(hidden))
-            made = (await cursor.at(session, restart_at))._replace(settled=Settled(restart_at))
-            beginning = Beginning(restart_at, None, made._replace(again=row["head_sequence"]), untold=self._untold)
+        if restart_at is not None:
+            beginning = await self._begin_anew(session, restart_at)
         else:
             beginning = await self._compared(session, await self._committed(session, hidden, undecided), hidden)
         if undecided.spans or restart_at is not None:
@@ -132,12 +133,20 @@ class Resume:
             await self._require_ends()
         return beginning
 
-    async def is_settled(self, seconds: float) -> bool:
+    async def _begin_anew(self, session: Session, sequence: int) -> Beginning:
+        """Where a person said; what was published from there on is published again."""
+        log.warning("going on from where a person said", sequence=sequence)
+        written = await self._written()
+        again = 0 if written is None or written.sequence <= sequence else written.sequence
+        made = (await cursor.at(session, sequence))._replace(settled=Settled(sequence), again=again)
+        return Beginning(sequence, None, made, untold=self._untold)
+
+    async def is_settled(self) -> bool:
         """Whether Kafka has ended all that this relay has committed; what has no end is committed.
 
         Raises Unavailable where it tells of partitions of which it had not: a new relay compares first.
         """
-        found = await self._leading(self._look(seconds))
+        found = await self._leading(self._look(SETTLED_SECONDS_MAX))
         if left := [place for place in found.places if place not in self._untold]:
             if left != self._said:
                 self._said = left
@@ -145,9 +154,9 @@ class Resume:
                     "Kafka has left transactions of the relay undecided: they are committed", places=named(left)
                 )
             await self._leading(self._ended(left, "commit"))
-            found = await self._leading(self._look(seconds))
-        if self._untold and not found.untold:
-            raise Unavailable(f"Kafka tells of {named(self._untold)} again: it is looked what can be read there")
+            found = await self._leading(self._look(SETTLED_SECONDS_MAX))
+        if told := self._untold - found.untold:
+            raise Unavailable(f"Kafka tells of {named(told)} again: it is looked what can be read there")
         return not found.spans and not found.untold
 
     async def _look(self, seconds: float, untold_seconds: float = 0.0) -> Undecided:
@@ -181,8 +190,14 @@ class Resume:
         metrics.RELAY_UNDECIDED.inc(len(places))
 
     async def _require_ends(self) -> None:
-        left = (await self._leading(self._look(self._settings.kafka_seconds_max))).places
-        if left:
+        seconds = self._settings.kafka_seconds_max
+        found = await self._leading(self._look(seconds, seconds))
+        if lost := found.untold - self._untold:
+            raise Unavailable(
+                f"Kafka at {self._settings.kafka_bootstrap_servers} does not tell of {named(lost)} any more, where "
+                "transactions of the relay were aborted"
+            )
+        if left := [place for place in found.places if place not in self._untold]:
             raise Unavailable(
                 f"Kafka at {self._settings.kafka_bootstrap_servers} has a transaction on {named(left)} that the relay "
                 "can't end, and subscribers read nothing after it. It may be another producer's, who is not to write "
@@ -197,12 +212,14 @@ class Resume:
         if last.sequence < found.noted:  # it was committed, Kafka has said: perhaps it was, and can't be read
             written = await self._written()
             if written is not None and written.sequence >= found.noted:
+                await session.fetch("relay_mark", last.sequence)  # before another cursor is the last that was written
                 found = replace(found, noted=last.sequence)
         cursor.check(found)
         settled = last.settled or Settled(last.sequence, last.place)
-        if last.settled is None and any(place.topic == self._state_topic for place in undecided.spans):
-            settled = settled._replace(place=None)  # nobody knows how much of them is lost: a snapshot has all
-            last = last._replace(place=None)
+        looked_at = undecided.spans.keys() | undecided.untold
+        is_doubtful = last.settled is None and any(place.topic == self._state_topic for place in looked_at)
+        if is_doubtful or not self._has_states:  # nobody knows how much of them is lost: a snapshot has all
+            settled, last = settled._replace(place=None), last._replace(place=None)
         lowest = min(hidden, default=settled.sequence + 1) - 1
         return last._replace(settled=settled._replace(sequence=min(settled.sequence, lowest)))
 
@@ -215,18 +232,23 @@ class Resume:
     async def _compared(self, session: Session, committed: Cursor, hidden: Set[int]) -> Beginning:
         settled = committed.settled or Settled(committed.sequence, committed.place)
         after = max(settled.sequence, committed.sequence - COMPARED_ROWS_MAX)
+        if after > settled.sequence:
+            log.warning("not all that may lack is compared with what can be read", from_sequence=settled.sequence + 1)
+        if committed.again > committed.sequence:  # what can be read may be from before
+            return Beginning(committed.sequence, committed.place, committed, untold=self._untold)
         readable, written = await self._leading(self._numbers(after))
         lacking = {number for number in (hidden | written) - readable if number <= committed.sequence}
-        ahead = {number for number in readable if number > max(committed.sequence, committed.again)}
+        ahead = {number for number in readable if number > committed.sequence}
         if ahead:  # the journal must have those rows
-            cursor.check(replace(await cursor.places(session, Cursor(max(ahead))), noted=0))
+            found = await cursor.places(session, Cursor(max(ahead)))
+            cursor.check(replace(found, noted=min(found.noted, max(ahead))))
         is_settled = settled == (committed.sequence, committed.place)
         sequence = min(committed.sequence, min(lacking, default=committed.sequence + 1) - 1)
         if self._has_states and not is_settled:  # states may be lost, too: those of all rows since then are written
             sequence = min(after, sequence)
         oldest = (await session.row("relay_read"))["oldest_sequence"]
         if sequence < committed.sequence:
-            sequence = committed.sequence if oldest is None else max(sequence, oldest - 1)
+            sequence = committed.sequence if oldest is None else min(committed.sequence, max(sequence, oldest - 1))
         place = committed.place if is_settled or committed.place is None else settled.place
         return Beginning(sequence, place, committed, lacking, ahead, self._untold)
 
@@ -245,13 +267,11 @@ class Resume:
             async with Events(self._settings, self._journal_id, "read_uncommitted") as events:
                 written = await events.after(after, {place: Range(begins[place], marks[place]) for place in known})
             return readable, written
-        except (kafka.TopicAuthorizationFailedError, kafka.CorruptRecordException) as error:
-            log.warning(
-                "the worker can't read its own events, so it can't compare them with what it has published: it needs "
-                "the right Read on the topics of events",
-                error=str(error),
-            )
-            return set(), set()
+        except kafka.TopicAuthorizationFailedError as error:
+            log.warning(f"{UNCOMPARED}: it needs the right Read on the topics of events", error=str(error))
+        except kafka.CorruptRecordException as error:
+            log.warning(f"{UNCOMPARED}: there is something that nobody can read", error=str(error))
+        return set(), set()
 
 
 def named(places: Collection[kafka.TopicPartition]) -> str:

@@ -10,11 +10,12 @@ partition ends; and then it shares the fate of that one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection
 from functools import partial
 from typing import Literal, NamedTuple
 
-from worker.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from worker.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, bounded
 from worker.kafka.facts import high_watermarks, is_leaderless, offsets
 
 ASK_SECONDS_MAX = 5.0
@@ -43,10 +44,8 @@ class Undecided(NamedTuple):
 
 
 async def watch(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
-    """Have a started consumer keep what brokers tell of these partitions, without fetching from them."""
-    consumer.assign(list(places))
-    consumer.pause(*places)
-    await consumer._client.force_metadata_update()
+    """Have a started consumer keep what brokers tell of these partitions' topics, without fetching from them."""
+    await consumer._client.set_topics({place.topic for place in places})
 
 
 async def undecided(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> Undecided:
@@ -55,6 +54,9 @@ async def undecided(consumer: AIOKafkaConsumer, places: Collection[TopicPartitio
 
     The watermarks come first, so what ends meanwhile does not count. Of brokers that do not answer nothing is told.
     """
+    if any(is_leaderless(consumer, place) for place in places):
+        with contextlib.suppress(TimeoutError):
+            await bounded(consumer._client.force_metadata_update(), ASK_SECONDS_MAX)
     asked = [place for place in places if not is_leaderless(consumer, place)]
     marks = await offsets(partial(high_watermarks, consumer), asked, ASK_SECONDS_MAX)
     stable = await offsets(consumer.end_offsets, list(marks), ASK_SECONDS_MAX)

@@ -57,7 +57,7 @@ STATE_RECORDS = Counter(
 )
 RELAY_UNDECIDED = Counter(
     "segmentation_relay_undecided_total",
-    "Partitions on which Kafka had left a transaction of the relay without an end, which a new relay has ended",
+    "Partitions on which Kafka had left a transaction of the relay without an end, which the relay has ended",
 )
 RELAY_SHORTENED = Counter(
     "segmentation_relay_events_shortened_total",

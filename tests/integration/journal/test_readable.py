@@ -43,9 +43,9 @@ async def test_an_earlier_journal(
     await _write(settings, places[0], _events(OURS, range(1, 50)))
     read, spans = Events._read, []
 
-    async def noted(events: Events, ranges: dict[kafka.TopicPartition, Range]) -> Any:
+    async def noted(events: Events, ranges: dict[kafka.TopicPartition, Range], *others: Any) -> Any:
         spans.append(max((its.end - its.begin for its in ranges.values()), default=0))
-        return await read(events, ranges)
+        return await read(events, ranges, *others)
 
     monkeypatch.setattr(Events, "_read", noted)
     assert await _after(settings, places, 0) == set(range(1, 50))

@@ -16,11 +16,13 @@ import structlog
 from schemas.topics import Topic, topic_name
 from tests.support.line import WAIT_SECONDS_MAX, line, working
 from tests.support.states import told
+from worker.errors import Unavailable
 from worker.journal import cursor
 from worker.journal import rows as journal
 from worker.journal.cursor import Cursor, Settled, last_cursor
 from worker.journal.pace import Pace
 from worker.journal.publisher import CURSOR_KEY, Publisher
+from worker.journal.resume import Resume
 from worker.journal.share import Shares, topics_of
 from worker.journal.state import Outgoing
 from worker.kafka import clients as kafka
@@ -58,12 +60,22 @@ async def unverified(settings: Settings, topics: list[str]) -> AsyncIterator[Non
         pytest.param(EVERYWHERE[1:], True, id="most, aborted with the next"),
     ],
 )
-async def test_it_is_there_once(settings: Settings, left_out: list[Place], *, is_aborted: bool) -> None:
-    """… also where the next transaction, which fails, takes it with it."""
+async def test_it_is_there_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, left_out: list[Place], *, is_aborted: bool
+) -> None:
+    """… also where the next transaction, which fails, takes it with it, and who mends it first is interrupted."""
+    ends, interruptions = Resume._require_ends, iter([True])
+
+    async def interrupted(resume: Resume) -> None:
+        if next(interruptions, False):
+            raise Unavailable("interrupted")
+        await ends(resume)
+
     async with line(settings) as outside:
         async with working(settings):
             await outside.ask("user.register", {"user_id": "first"})
         await _publish(settings, _partitions(settings, left_out), is_aborted=is_aborted)
+        monkeypatch.setattr(Resume, "_require_ends", interrupted)
         async with working(settings):
             await outside.ask("user.register", {"user_id": "last"})
             said = await outside.until(lambda said: len(said) >= len(USERS) + 2)
@@ -191,6 +203,7 @@ async def _publish(settings: Settings, left_out: Collection[kafka.TopicPartition
         await publisher.publish(
             share.records, cursor.encode(share.cursor._replace(settled=Settled(position.sequence, position.place)))
         )
+        await session.fetch("relay_mark", share.cursor.sequence)  # as Kafka has said yes
         assert await _undecided(settings) == sorted(left_out)
         if is_aborted:
             next_one = cursor.encode(Cursor(share.cursor.sequence + 1))
