@@ -9,10 +9,12 @@ from rich.text import Text
 from worker import app, deployment
 from worker.cli import unread
 from worker.cli.console import counted, out, plain
-from worker.cli.left_open import LeftOpen, left_open
+from worker.cli.left_open import left_open
 from worker.errors import WorkerError
 from worker.journal.backlog import unpublished
 from worker.kafka import groups, keys, topics
+from worker.kafka.clients import TopicPartition
+from worker.kafka.undecided import Span
 from worker.postgres import migrations, needs
 from worker.postgres.clock import difference_seconds, difference_text, server_clock
 from worker.postgres.session import Database
@@ -136,19 +138,19 @@ def _unread(found: unread.Unread, group: str) -> str:
 
 async def _transactions(settings: Settings) -> list[Finding]:
     """Nobody can read on behind a transaction that its producer does not end, neither a worker nor anyone else."""
-    found = [Finding("transactions", False, _left_open(one)) for one in await left_open(settings)]
+    found = [Finding("transactions", False, _left_open(*one)) for one in await left_open(settings)]
     return found or [Finding("transactions", True, "none was left open on a topic of commands")]
 
 
-def _left_open(found: LeftOpen) -> str:
-    topic, partition = found.partition
-    place = f"--topic {topic} --partition {partition}"
+def _left_open(found: TopicPartition, span: Span) -> str:
+    topic, partition = found
+    place, records = f"--topic {topic} --partition {partition}", span.end - span.stable
     return (
-        f"a producer has left a transaction open on {topic}:{partition}, from offset {found.offset} on; records that "
-        f"wait for its end, its own among them: {found.records:,}. Find the producer (`kafka-transactions.sh … "
+        f"a producer has left a transaction open on {topic}:{partition}, from offset {span.stable} on; records that "
+        f"wait for its end, its own among them: {records:,}. Find the producer (`kafka-transactions.sh … "
         f"describe-producers {place}`, or `find-hanging {place}`), and have it commit, abort, or start again with its "
         f"transactional.id. Or end the transaction: `kafka-transactions.sh … abort {place} --start-offset "
-        f"{found.offset}`. Kafka ends it at the producer's transaction.timeout.ms at the latest"
+        f"{span.stable}`. Kafka ends it at the producer's transaction.timeout.ms at the latest"
     )
 
 

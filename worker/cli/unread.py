@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from schemas.topics import topic_name
 from worker.kafka import topics
-from worker.kafka.clients import AIOKafkaConsumer, TopicPartition, abandon, bounded, reader, translated
+from worker.kafka.clients import AIOKafkaConsumer, TopicPartition, reading, translated
 from worker.line.consume import CONSUMED
 from worker.line.positions import bounds
 from worker.postgres.session import Database
@@ -34,24 +34,25 @@ async def waiting(settings: Settings, *, with_age: bool) -> list[Unread]:
 
     A look at offsets alone counts transaction markers and the like, too; with the age the records themselves are read.
     """
-    counts = await topics.partitions(settings)
-    names = [name for topic in CONSUMED if (name := topic_name(settings.topic_prefix, topic)) in counts]
-    places = [TopicPartition(name, number) for name in names for number in range(counts[name])]
+    places = await command_places(settings)
     if not places:
         return []
-    positions = await _positions(settings, names)
-    client = reader(settings)
-    try:
-        with translated(settings):
-            await bounded(client.start(), settings.kafka_seconds_max)
+    positions = await _positions(settings, sorted({place.topic for place in places}))
+    with translated(settings):
+        async with reading(settings) as client:
             client.assign(places)
             begins, ends = await bounds(client, settings, places)
             left = {place: max(positions.get(place, 0), begin) for place, begin in begins.items()}
             left = {place: at for place, at in left.items() if at < ends[place]}
             ages = await _ages(client, left, ends) if with_age else dict.fromkeys(left)
-    finally:
-        await abandon(client.stop())
     return _by_topic({place: ends[place] - left[place] for place in ages}, ages)
+
+
+async def command_places(settings: Settings) -> list[TopicPartition]:
+    """All partitions of the topics of commands that there are. Raises Unavailable."""
+    counts = await topics.partitions(settings)
+    names = [name for topic in CONSUMED if (name := topic_name(settings.topic_prefix, topic)) in counts]
+    return [TopicPartition(name, number) for name in names for number in range(counts[name])]
 
 
 async def _positions(settings: Settings, names: list[str]) -> dict[TopicPartition, int]:

@@ -11,12 +11,9 @@ import orjson
 
 from worker.errors import RelayHalted
 from worker.kafka import clients as kafka
+from worker.kafka.ranges import Range, read_back
 from worker.postgres.session import Record, Session
 from worker.settings import Settings
-
-SPAN_FIRST = 100
-"""Records of the positions topic that are looked at first, from its end; aborted ones and markers may lie there."""
-
 
 Stage = Literal["earlier", "users", "done"]
 
@@ -52,6 +49,16 @@ class Cursor(NamedTuple):
     """Up to where all can be read for good; None where the version that wrote it did not look."""
     again: int = 0
     """Up to this number rows are published again, as a person wanted it, though they can be read."""
+
+    @property
+    def known(self) -> Settled:
+        """Up to where all can be read for good, or is taken for that."""
+        return self.settled or Settled(self.sequence, self.place)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether that is where it stands itself."""
+        return self.known == (self.sequence, self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,34 +181,18 @@ async def last_cursor(
     settings: Settings, topic: str, isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed"
 ) -> Cursor | None:
     """The cursor that the last committed transaction wrote, or just the last transaction; None where none ever did."""
-    consumer = kafka.reader(settings, isolation_level=isolation_level)
-    partition = kafka.TopicPartition(topic, 0)
+    place, seconds, found = kafka.TopicPartition(topic, 0), settings.kafka_seconds_max, list[bytes]()
+
+    def take(_: kafka.TopicPartition, record: kafka.ConsumerRecord) -> None:
+        if record.value is not None:
+            found[:] = [record.value]
+
     with kafka.translated(settings):
-        try:
-            async with asyncio.timeout(settings.kafka_seconds_max):
-                await consumer.start()
-                consumer.assign([partition])
-                begin = (await consumer.beginning_offsets([partition]))[partition]
-                end = (await consumer.end_offsets([partition]))[partition]
-                span = SPAN_FIRST
-                while begin < end:
-                    start = max(begin, end - span)
-                    cursor = await _last_value(consumer, partition, start, end)
-                    if cursor is not None or start == begin:
-                        return cursor
-                    span *= 10
-                return None
-        finally:
-            await kafka.abandon(consumer.stop())
-
-
-async def _last_value(
-    consumer: kafka.AIOKafkaConsumer, partition: kafka.TopicPartition, start: int, end: int
-) -> Cursor | None:
-    consumer.seek(partition, start)
-    found = None
-    while await consumer.position(partition) < end:
-        for record in (await consumer.getmany(partition, timeout_ms=200)).get(partition, []):
-            if record.value is not None:
-                found = decode(record.value)
-    return found
+        async with (
+            asyncio.timeout(seconds),
+            kafka.reading(settings, isolation_level=isolation_level) as consumer,
+        ):
+            begin = (await consumer.beginning_offsets([place]))[place]
+            end = (await consumer.end_offsets([place]))[place]
+            await read_back(consumer, {place: Range(begin, end)}, take, lambda _: bool(found), seconds)
+    return decode(found[0]) if found else None

@@ -12,11 +12,11 @@ from worker.journal.mistaken import REASON_CHARACTERS_MAX
 from worker.journal.partitioners import HASHES
 from worker.journal.state import Outgoing
 from worker.kafka import clients as kafka
+from worker.kafka.words import named
 from worker.observability.mistakes import contained
 from worker.settings import Settings
 
 CURSOR_KEY = b"relay"
-PLACES_NAMED_MAX = 5
 Place = tuple[str, int]
 """A topic and one of its partitions."""
 
@@ -100,11 +100,11 @@ class Publisher:
     def _overdue(self, events: Sequence[Outgoing], waiting: set[Place]) -> str:
         """What was not done in time, and where it waits."""
         settings = self._settings
-        lost = sorted(place for place in waiting if kafka.leaderless(self._producer, *place))
+        lost = [place for place in waiting if kafka.leaderless(self._producer, *place)]
         if lost:
-            reason = f"no broker leads {_named(lost)}"
+            reason = f"no broker leads {named(lost)}"
         elif waiting:
-            reason = f"no answer for {_named(sorted(waiting))}"
+            reason = f"no answer for {named(waiting)}"
         else:
             reason = "no answer to the commit"
         return (
@@ -153,9 +153,3 @@ def rows_named(events: Sequence[Outgoing]) -> str:
     if first == last:
         return f"the journal's row {first} ({size})"
     return f"{len(events)} of the journal's rows {first} to {last} ({size})"
-
-
-def _named(places: Sequence[Place]) -> str:
-    named = ", ".join(f"{topic}:{partition}" for topic, partition in places[:PLACES_NAMED_MAX])
-    more = len(places) - PLACES_NAMED_MAX
-    return f"{named} and {more} more" if more > 0 else named

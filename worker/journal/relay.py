@@ -17,9 +17,10 @@ from worker.journal import cursor
 from worker.journal.cursor import Cursor, Settled
 from worker.journal.pace import Pace
 from worker.journal.publisher import Publisher
-from worker.journal.resume import Beginning, Resume, named
+from worker.journal.resume import Beginning, Resume
 from worker.journal.share import Share, Shares, topics_of
 from worker.kafka import clients as kafka
+from worker.kafka.words import named
 from worker.leadership.election import Elected
 from worker.observability import metrics
 from worker.observability.latency import Latency
@@ -95,8 +96,8 @@ class Relay(Elected):
         resume = Resume(self._settings, producer, partitions, journal_id, self.leading)
         try:
             beginning = await resume.begin(session, partial(self._tell, publisher))
-            self._written, self._settled = beginning.committed, beginning.settled
-            self._is_settled, self._settle_at = beginning.is_settled and not beginning.untold, 0.0
+            self._written, self._settled = beginning.committed, beginning.committed.known
+            self._is_settled, self._settle_at = self._written.is_settled and not beginning.untold, 0.0
             await self._mark(session, self._written.sequence)
             await self._publish_on(session, shares, publisher, resume, beginning)
         finally:

@@ -7,10 +7,10 @@ knows that its own transactions were committed: it has what has no end committed
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Set
-from dataclasses import replace
-from functools import partial
-from typing import Any, Literal, NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Set
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, Literal
 
 from schemas.state import SPEC as STATE
 from schemas.topics import Topic, topic_name
@@ -18,10 +18,12 @@ from worker.errors import Unavailable
 from worker.journal import cursor
 from worker.journal.cursor import Cursor, Place, Settled, last_cursor
 from worker.journal.encode import TOPICS
-from worker.journal.readable import Events, Range
+from worker.journal.readable import Events
 from worker.kafka import clients as kafka
 from worker.kafka.facts import high_watermarks, offsets
+from worker.kafka.ranges import Range
 from worker.kafka.undecided import Undecided, end, wait_for_ends, watch
+from worker.kafka.words import named
 from worker.observability import metrics
 from worker.observability.logs import logger
 from worker.postgres.session import Session
@@ -35,7 +37,6 @@ SETTLED_SECONDS_MAX = 2.0
 """So long a running relay waits for an end before it brings it about, and after that, s."""
 COMPARED_ROWS_MAX = 200_000
 """Rows before the cursor that are compared with what can be read, at most."""
-PLACES_NAMED_MAX = 5
 UNCOMPARED = "the worker can't read its own events, and so not compare them with what it has published"
 Leading = Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]]
 """Does work outside of the leader's session, as `Elected.leading`."""
@@ -43,7 +44,8 @@ Tell = Callable[[Cursor], Awaitable[None]]
 """Writes the cursor alone."""
 
 
-class Beginning(NamedTuple):
+@dataclass(frozen=True)
+class Beginning:
     """Where to read the journal on, and what of it is in Kafka already."""
 
     sequence: int
@@ -59,17 +61,7 @@ class Beginning(NamedTuple):
     untold: Set[kafka.TopicPartition] = frozenset()
     """Partitions of which Kafka did not tell: nothing may be written there before somebody has looked."""
 
-    @property
-    def settled(self) -> Settled:
-        """Up to where all can be read for good, or is taken for that."""
-        return self.committed.settled or Settled(self.committed.sequence, self.committed.place)
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether that is where the cursor stands."""
-        return self.settled == (self.committed.sequence, self.committed.place)
-
-    @property
+    @cached_property
     def last(self) -> int:
         """After this number all is as usual."""
         return max(self.committed.sequence, max(self.readable, default=0))
@@ -112,7 +104,7 @@ class Resume:
     async def begin(self, session: Session, tell: Tell) -> Beginning:
         """Where to go on; raises RelayHalted where Kafka and PostgreSQL contradict each other, and Unavailable.
 
-        How far back there is something to mend is written before anything is aborted, so that who is interrupted in it
+        How far back there is something to mend is written before any event is aborted, so that who is interrupted in it
         leaves that to the next relay.
         """
         undecided = await self._leading(self._look(REPLICATED_SECONDS_MAX, self._settings.kafka_seconds_max))
@@ -172,8 +164,7 @@ class Resume:
         if not ranges:
             return set()
         try:
-            async with Events(self._settings, self._journal_id, "read_uncommitted") as written:
-                return await written.between(ranges)
+            return await Events(self._settings, self._journal_id, "read_uncommitted").between(ranges)
         except kafka.TopicAuthorizationFailedError as error:
             raise Unavailable(
                 f"Kafka has left transactions of the relay undecided on {named(ranges)}, and the worker may not read "
@@ -215,7 +206,7 @@ class Resume:
                 await session.fetch("relay_mark", last.sequence)  # before another cursor is the last that was written
                 found = replace(found, noted=last.sequence)
         cursor.check(found)
-        settled = last.settled or Settled(last.sequence, last.place)
+        settled = last.known
         looked_at = undecided.spans.keys() | undecided.untold
         is_doubtful = last.settled is None and any(place.topic == self._state_topic for place in looked_at)
         if is_doubtful or not self._has_states:  # nobody knows how much of them is lost: a snapshot has all
@@ -230,52 +221,45 @@ class Resume:
         return written
 
     async def _compared(self, session: Session, committed: Cursor, hidden: Set[int]) -> Beginning:
-        settled = committed.settled or Settled(committed.sequence, committed.place)
+        settled = committed.known
         after = max(settled.sequence, committed.sequence - COMPARED_ROWS_MAX)
         if after > settled.sequence:
             log.warning("not all that may lack is compared with what can be read", from_sequence=settled.sequence + 1)
         if committed.again > committed.sequence:  # what can be read may be from before
             return Beginning(committed.sequence, committed.place, committed, untold=self._untold)
-        readable, written = await self._leading(self._numbers(after))
+        readable, written = await self._leading(self._numbers(after, committed.sequence))
         lacking = {number for number in (hidden | written) - readable if number <= committed.sequence}
         ahead = {number for number in readable if number > committed.sequence}
         if ahead:  # the journal must have those rows
             found = await cursor.places(session, Cursor(max(ahead)))
             cursor.check(replace(found, noted=min(found.noted, max(ahead))))
-        is_settled = settled == (committed.sequence, committed.place)
         sequence = min(committed.sequence, min(lacking, default=committed.sequence + 1) - 1)
-        if self._has_states and not is_settled:  # states may be lost, too: those of all rows since then are written
+        if self._has_states and not committed.is_settled:
+            # states may be lost, too: those of all rows since then are written
             sequence = min(after, sequence)
-        oldest = (await session.row("relay_read"))["oldest_sequence"]
         if sequence < committed.sequence:
+            oldest = (await session.row("relay_read"))["oldest_sequence"]
             sequence = committed.sequence if oldest is None else min(committed.sequence, max(sequence, oldest - 1))
-        place = committed.place if is_settled or committed.place is None else settled.place
+        place = None if committed.place is None else settled.place
         return Beginning(sequence, place, committed, lacking, ahead, self._untold)
 
-    async def _numbers(self, after: int) -> tuple[set[int], set[int]]:
-        """Of events after that number, those that can be read, and those that were ever written."""
+    async def _numbers(self, after: int, committed: int) -> tuple[set[int], set[int]]:
+        """Of events after that number, those that can be read, and those up to the cursor that were ever written."""
+        asks = [self._consumer.beginning_offsets, self._consumer.end_offsets, partial(high_watermarks, self._consumer)]
         places, seconds = sorted(self._of_events - self._untold), self._settings.kafka_seconds_max
-        begins = await offsets(self._consumer.beginning_offsets, places, seconds)
-        stable = await offsets(self._consumer.end_offsets, places, seconds)
-        marks = await offsets(partial(high_watermarks, self._consumer), places, seconds)
+        begins, stable, marks = [await offsets(ask, places, seconds) for ask in asks]
         known = begins.keys() & stable.keys() & marks.keys()
         if len(known) < len(places):
             raise Unavailable(f"Kafka does not tell the offsets of {named(set(places) - known)}")
         try:
-            async with Events(self._settings, self._journal_id, "read_committed") as events:
-                readable = await events.after(after, {place: Range(begins[place], stable[place]) for place in known})
-            async with Events(self._settings, self._journal_id, "read_uncommitted") as events:
-                written = await events.after(after, {place: Range(begins[place], marks[place]) for place in known})
-            return readable, written
+            events = Events(self._settings, self._journal_id, "read_committed")
+            readable = await events.after(after, {place: Range(begins[place], stable[place]) for place in known})
+            if after >= committed:  # nothing is in question
+                return readable, set()
+            events = Events(self._settings, self._journal_id, "read_uncommitted")
+            return readable, await events.after(after, {place: Range(begins[place], marks[place]) for place in known})
         except kafka.TopicAuthorizationFailedError as error:
             log.warning(f"{UNCOMPARED}: it needs the right Read on the topics of events", error=str(error))
         except kafka.CorruptRecordException as error:
             log.warning(f"{UNCOMPARED}: there is something that nobody can read", error=str(error))
         return set(), set()
-
-
-def named(places: Collection[kafka.TopicPartition]) -> str:
-    """Some of the partitions, for people."""
-    some = ", ".join(f"{place.topic}:{place.partition}" for place in sorted(places)[:PLACES_NAMED_MAX])
-    more = len(places) - PLACES_NAMED_MAX
-    return f"{some} and {more} more" if more > 0 else some

@@ -149,6 +149,17 @@ def reader(settings: Settings, **overrides: Any) -> AIOKafkaConsumer:
     return watched(AIOKafkaConsumer(**(arguments | overrides)))
 
 
+@contextlib.asynccontextmanager
+async def reading(settings: Settings, **overrides: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started `reader`; raises what the client does, or TimeoutError, where no broker answers."""
+    consumer = reader(settings, **overrides)
+    try:
+        await bounded(consumer.start(), settings.kafka_seconds_max)
+        yield consumer
+    finally:
+        await abandon(consumer.stop())
+
+
 def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:
     """The relay's producer. After any doubt throw it away: a new one has a new epoch."""
     return watched(

@@ -29,6 +29,8 @@ from worker.settings import Settings
 
 NO_LEADER = -1
 BATCH_BYTES_MAX = "max.message.bytes"
+OFFSETS_SECONDS_MAX = 5.0
+"""Longest wait for the offsets of all partitions, on new connections perhaps; after it each is asked for by itself."""
 Client: TypeAlias = AIOKafkaConsumer | AIOKafkaAdminClient
 Offsets: TypeAlias = dict[TopicPartition, int]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from dataclasses import dataclass
 
 from schemas.topics import Topic, topic_name
 from worker.kafka import clients as kafka
 from worker.kafka import topics
+from worker.kafka.ranges import Range, read
 from worker.settings import Settings
 
 KEYED = (Topic.SEGMENT_COMMANDS, Topic.MEMBERSHIP_COMMANDS)
@@ -32,31 +34,26 @@ async def spreads(settings: Settings) -> list[Spread]:
     """Look at the newest commands of each topic that is there and whose records are keyed. Raises Unavailable."""
     counts = await topics.partitions(settings)
     names = [name for topic in KEYED if (name := topic_name(settings.topic_prefix, topic)) in counts]
-    reader = kafka.reader(settings)
-    try:
-        with kafka.translated(settings):
-            await kafka.bounded(reader.start(), settings.kafka_seconds_max)
+    with kafka.translated(settings):
+        async with kafka.reading(settings) as reader:
             return [await _spread(settings, reader, name, counts[name]) for name in names]
-    finally:
-        await kafka.abandon(reader.stop())
 
 
 async def _spread(settings: Settings, reader: kafka.AIOKafkaConsumer, topic: str, count: int) -> Spread:
     places = [kafka.TopicPartition(topic, number) for number in range(count)]
-    reader.assign(places)
     begins = await kafka.bounded(reader.beginning_offsets(places), settings.kafka_seconds_max)
     ends = await kafka.bounded(reader.end_offsets(places), settings.kafka_seconds_max)
-    for place in places:
-        reader.seek(place, max(begins[place], ends[place] - max(RECORDS_MAX // count, 1)))
+    newest = max(RECORDS_MAX // count, 1)
+    ranges = {place: Range(max(begins[place], ends[place] - newest), ends[place]) for place in places}
     records, found = 0, defaultdict[bytes, set[int]](set)
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + SECONDS_MAX
-    left = {place for place in places if begins[place] < ends[place]}
-    while left and loop.time() < deadline:
-        for place, polled in (await reader.getmany(*left, timeout_ms=200)).items():
-            records += len(polled)
-            for record in polled:
-                if record.key is not None:
-                    found[record.key].add(place.partition)
-        left = {place for place in left if await reader.position(place) < ends[place]}
+
+    def take(place: kafka.TopicPartition, record: kafka.ConsumerRecord) -> None:
+        nonlocal records
+        records += 1
+        if record.key is not None:
+            found[record.key].add(place.partition)
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SECONDS_MAX):
+            await read(reader, ranges, take, SECONDS_MAX)
     return Spread(topic, records, len(found), sorted(key for key, partitions in found.items() if len(partitions) > 1))

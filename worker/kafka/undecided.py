@@ -16,10 +16,8 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 from worker.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, bounded
-from worker.kafka.facts import high_watermarks, is_leaderless, offsets
+from worker.kafka.facts import OFFSETS_SECONDS_MAX, high_watermarks, is_leaderless, offsets
 
-ASK_SECONDS_MAX = 5.0
-"""Longest wait for the offsets of all partitions, on new connections perhaps; after it each is asked for alone."""
 PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.002, 0.1
 """Between looks, at first and at most: mostly the partitions are told within milliseconds of the commit."""
 
@@ -56,10 +54,10 @@ async def undecided(consumer: AIOKafkaConsumer, places: Collection[TopicPartitio
     """
     if any(is_leaderless(consumer, place) for place in places):
         with contextlib.suppress(TimeoutError):
-            await bounded(consumer._client.force_metadata_update(), ASK_SECONDS_MAX)
+            await bounded(consumer._client.force_metadata_update(), OFFSETS_SECONDS_MAX)
     asked = [place for place in places if not is_leaderless(consumer, place)]
-    marks = await offsets(partial(high_watermarks, consumer), asked, ASK_SECONDS_MAX)
-    stable = await offsets(consumer.end_offsets, list(marks), ASK_SECONDS_MAX)
+    marks = await offsets(partial(high_watermarks, consumer), asked, OFFSETS_SECONDS_MAX)
+    stable = await offsets(consumer.end_offsets, list(marks), OFFSETS_SECONDS_MAX)
     spans = {place: Span(stable[place], marks[place]) for place in stable if stable[place] < marks[place]}
     return Undecided(spans, set(places) - stable.keys())
 

@@ -9,15 +9,12 @@ from uuid import UUID
 
 from worker.errors import Unavailable
 from worker.kafka.clients import AIOKafkaConsumer, TopicPartition, translated
-from worker.kafka.facts import Offsets, described, is_leaderless, offsets, refresh_metadata
+from worker.kafka.facts import OFFSETS_SECONDS_MAX, Offsets, described, is_leaderless, offsets, refresh_metadata
 from worker.observability.logs import logger
 from worker.postgres.session import Session
 from worker.settings import Settings
 
 log = logger(__name__)
-
-OFFSETS_SECONDS_MAX = 5.0
-"""Longest wait for the offsets of all partitions; after it each is asked for by itself."""
 
 
 class Position(NamedTuple):

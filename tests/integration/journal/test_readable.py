@@ -10,8 +10,10 @@ import pytest
 from aiokafka.admin import RecordsToDelete
 
 from schemas.topics import Topic, topic_name
-from worker.journal.readable import Events, Range
+from worker.journal.readable import Events
 from worker.kafka import clients as kafka
+from worker.kafka import ranges
+from worker.kafka.ranges import Range
 from worker.settings import Settings
 
 EARLIER, OURS = "a" * 8, "b" * 8
@@ -41,13 +43,13 @@ async def test_an_earlier_journal(
     """Its numbers are others' numbers, and nothing of this one comes before them: nobody reads on to the beginning."""
     await _write(settings, places[0], _events(EARLIER, range(1, 3_000)))
     await _write(settings, places[0], _events(OURS, range(1, 50)))
-    read, spans = Events._read, []
+    read, spans = ranges.read, []
 
-    async def noted(events: Events, ranges: dict[kafka.TopicPartition, Range], *others: Any) -> Any:
-        spans.append(max((its.end - its.begin for its in ranges.values()), default=0))
-        return await read(events, ranges, *others)
+    async def noted(consumer: kafka.AIOKafkaConsumer, wanted: dict[kafka.TopicPartition, Range], *others: Any) -> None:
+        spans.append(max((its.end - its.begin for its in wanted.values()), default=0))
+        await read(consumer, wanted, *others)
 
-    monkeypatch.setattr(Events, "_read", noted)
+    monkeypatch.setattr(ranges, "read", noted)
     assert await _after(settings, places, 0) == set(range(1, 50))
     assert max(spans) == 100
 
@@ -66,10 +68,11 @@ async def _after(
     number: int,
     isolation: Literal["read_committed", "read_uncommitted"] = "read_committed",
 ) -> set[int]:
-    async with Events(settings, OURS, isolation) as events:
-        begins = await events._consumer.beginning_offsets(places)
-        ends = await events._consumer.end_offsets(places)
-        return await events.after(number, {place: Range(begins[place], ends[place]) for place in places})
+    async with kafka.reading(settings) as consumer:
+        begins = await consumer.beginning_offsets(places)
+        ends = await consumer.end_offsets(places)
+    wanted = {place: Range(begins[place], ends[place]) for place in places}
+    return await Events(settings, OURS, isolation).after(number, wanted)
 
 
 def _events(journal_id: str, numbers: Iterable[int]) -> list[bytes]:
