@@ -59,8 +59,8 @@ async def _send(outside: Line, chance: random.Random) -> None:
 
 
 def _outcomes(said: list[Said]) -> list[Said]:
-    """What came of commands in the end, and of those that forget their users."""
-    return [one for one in said if one.cause and one.cause[0] in "cf" and one.type != "command.scheduled"]
+    """What came of commands in the end, and of those that forget their users; the segment's own is none of them."""
+    return [one for one in said if one.cause and one.type not in ("command.scheduled", "segment.created")]
 
 
 def _is_over(said: list[Said]) -> bool:
