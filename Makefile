@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
+PROCESSES ?= 2
+# the tests mostly wait, so several files at a time; each process has a Kafka and a PostgreSQL of its own
+TOGETHER := --numprocesses $(PROCESSES) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lint format unit cover bench faults up down lock generate clean
@@ -24,8 +27,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP) ## start everything embedded, tell a small story; its report stays in demo-report/; KEEP=1 stays up
 	@$(BIN)/segmentation demo $(if $(KEEP),--keep)
 
-test: check ## run all checks and all tests
-	@$(PYTEST)
+test: check ## run all checks and all tests, of two files at a time; PROCESSES=n: of so many
+	@$(PYTEST) $(TOGETHER)
 
 check: lint ## what `lint` does, and whether the generated files are fresh
 	@$(BIN)/python -m schemas.export --check
@@ -37,7 +40,7 @@ lint: $(STAMP) ## formatting, linter, types, import contracts
 	@$(BIN)/lint-imports --no-logo
 
 unit: $(STAMP) ## only the tests without services
-	@$(PYTEST) tests/unit tests/tidy
+	@$(PYTEST) $(TOGETHER) tests/unit tests/tidy
 
 cover: $(STAMP) ## the tests with their coverage, processes included; WHAT=tests/unit: only those
 	@rm -rf .coverage && mkdir .coverage

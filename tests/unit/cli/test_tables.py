@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
-from uuid import uuid4
+from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 from rich.box import SIMPLE_HEAD
@@ -15,7 +15,7 @@ from worker.cli.console import counted, percent_text
 from worker.cli.demo_print import shell_lines
 from worker.cli.tables import print_whole
 
-IDS = [str(uuid4()) for _ in range(3)]
+IDS = [str(uuid5(NAMESPACE_OID, str(number))) for number in range(3)]
 LONG = "u" * 128
 
 
