@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from schemas.topics import Topic, topic_name
 from worker.errors import Fenced, Unavailable
 from worker.journal import cursor
+from worker.journal.ahead import Ahead
 from worker.journal.cursor import Cursor, Settled
 from worker.journal.pace import Pace
 from worker.journal.publisher import Publisher
@@ -32,11 +34,14 @@ from worker.postgres.session import Database, Session
 from worker.settings import Settings
 
 log = logger(__name__)
+Ping = Callable[[], Awaitable[object]]
 
 MARK_SECONDS = 0.1
 """How often PostgreSQL's copy of the cursor is written."""
 SETTLE_SECONDS, SETTLE_SECONDS_AGAIN = 2.0, 20.0
 """How often it is looked whether Kafka has ended what was committed, and when again if that can't be told."""
+READ_AHEAD_SHARE = 0.25
+"""After so many of the rows that a transaction may hold, more are sure to wait: they are read while it is written."""
 STOP_SECONDS_MAX = 2.0
 """So long a relay that stops looks for that; the next one does it, too."""
 
@@ -94,27 +99,38 @@ class Relay(Elected):
         shares = Shares(session, self._settings, self._pace, self._clock, journal_id, partitions, self.leading)
         publisher = Publisher(self._settings, producer, self._positions_topic, partitions)
         resume = Resume(self._settings, producer, partitions, journal_id, self.leading)
+        ahead = Ahead(session, partial(self._read, shares))
         try:
             beginning = await resume.begin(session, partial(self._tell, publisher))
             self._written, self._settled = beginning.committed, beginning.committed.known
             self._is_settled, self._settle_at = self._written.is_settled and not beginning.untold, 0.0
             await self._mark(session, self._written.sequence)
-            await self._publish_on(session, shares, publisher, resume, beginning)
+            await self._publish_on(session, shares, ahead, publisher, resume, beginning)
         finally:
             try:
+                await ahead.close()
                 await shares.close()
             finally:
                 await resume.close()
 
+    async def _read(self, shares: Shares, position: Cursor) -> Share | None:
+        self._journaled.clear()
+        return await shares.after(position, is_stopping=self.stopping.is_set())
+
     async def _publish_on(
-        self, session: Session, shares: Shares, publisher: Publisher, resume: Resume, beginning: Beginning
+        self,
+        session: Session,
+        shares: Shares,
+        ahead: Ahead,
+        publisher: Publisher,
+        resume: Resume,
+        beginning: Beginning,
     ) -> None:
         position = Cursor(beginning.sequence, None, beginning.place)
         self._latency.published_before(self._written.sequence)
         log.info("relaying", after_sequence=position.sequence)
         while True:
-            self._journaled.clear()
-            share = await shares.after(position, is_stopping=self.stopping.is_set())
+            share = await ahead.after(position)
             if share is None:
                 await self._mark(session, self._written.sequence)
                 await self._settle(resume)
@@ -125,8 +141,12 @@ class Relay(Elected):
                 await self._wait(shares, position)
                 continue
             position = share.cursor
-            await self._publish(publisher, share, beginning)
+            if self._is_followed(share):
+                ahead.begin(position)
+            await self._publish(publisher, share, beginning, ahead.ping)
             self._latency.published(position.sequence)
+            if not await ahead.over():
+                continue
             is_mended = position.sequence >= self._written.sequence
             if is_mended and not self.stopping.is_set():
                 await self._settle(resume)
@@ -174,7 +194,13 @@ class Relay(Elected):
                 if self._is_settling_due() or await shares.is_waiting(position):
                     return
 
-    async def _publish(self, publisher: Publisher, share: Share, beginning: Beginning) -> None:
+    def _is_followed(self, share: Share) -> bool:
+        """Whether so much was in it that more waits; no snapshot, which is told what was written, may be under way."""
+        place = share.cursor.place
+        is_alone = place is None or (place.stage == "done" and place == self._written.place)
+        return is_alone and len(share.events) >= self._settings.relay_rows_max * READ_AHEAD_SHARE
+
+    async def _publish(self, publisher: Publisher, share: Share, beginning: Beginning, ping: Ping) -> None:
         """Write what a share has that Kafka has not."""
         if share.events and share.events[0].sequence <= beginning.last:
             share = _lacking(share, beginning)
@@ -186,7 +212,7 @@ class Relay(Elected):
             written = share.cursor._replace(settled=self._written.settled, again=self._written.again)
         if share.records or written != self._written:
             self._is_settled = False
-            await self._write(publisher, share, written._replace(settled=self._settled))
+            await self._write(publisher, share, written._replace(settled=self._settled), ping)
 
     def _require_told(self, publisher: Publisher, share: Share, beginning: Beginning) -> None:
         """What stands in partitions of which Kafka has not told may become readable by what is written there now."""
@@ -201,12 +227,12 @@ class Relay(Elected):
         """Write the cursor alone."""
         await self._write(publisher, Share([], [], written), written)
 
-    async def _write(self, publisher: Publisher, share: Share, written: Cursor) -> None:
+    async def _write(self, publisher: Publisher, share: Share, written: Cursor, ping: Ping | None = None) -> None:
         """One Kafka transaction with all of the share and the cursor; after any failure the producer is thrown away."""
         self._beat()
         began = time.monotonic()
         try:
-            await self.leading(publisher.publish(share.records, cursor.encode(written)))
+            await self.leading(publisher.publish(share.records, cursor.encode(written)), ping)
         except BaseException:
             metrics.RELAY_TRANSACTIONS.labels("failed").inc()
             self._pace.failed()
