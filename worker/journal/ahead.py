@@ -27,9 +27,10 @@ class Ahead:
         self._reading = asyncio.create_task(self._read(position))
 
     async def after(self, position: Cursor) -> Share | None:
-        """What comes after the cursor, read already or now; errors of what was read ahead are raised here."""
+        """What comes after the cursor by now; errors of what was read ahead are raised here."""
         reading, self._reading = self._reading, None
-        return await (self._read(position) if reading is None else reading)
+        share = None if reading is None else await reading
+        return share or await self._read(position)  # what there was not then may be there now
 
     async def over(self) -> bool:
         """Wait until the session is free; returns whether it may be used: errors end it, and stay for `after`."""
@@ -39,12 +40,20 @@ class Ahead:
         return self._reading.exception() is None
 
     async def ping(self) -> None:
-        """Keep the session alive while something is written; what is read over it does so, too."""
-        if await self.over():
-            await self._session.fetch("session_ping")
+        """Keep the session while something is written, as reading over it does; raises Unavailable if it is lost."""
+        reading = self._reading
+        if reading is not None and not reading.done():
+            return
+        if reading is not None and not self._session.is_open():
+            reading.result()  # raises what ended it
+        await self._session.fetch("session_ping")
 
     async def close(self) -> None:
         """Give up what is read ahead."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        reading, self._reading = self._reading, None
+        if reading is None:
+            return
+        is_reading = reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        if is_reading:
+            await self._session.abandon()

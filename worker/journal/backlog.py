@@ -28,7 +28,8 @@ async def unpublished(session: Session, clock: Clock) -> Unpublished:
     row = await session.row("journal_backlog")
     oldest = await session.fetch("journal_time", row["published_sequence"] + 1)
     now = await told(session, clock)
-    seconds = max(0.0, (now - oldest[0]["time"]).total_seconds()) if oldest else None
+    waits = row["unpublished"] > 0 and oldest  # one that was journaled just now is for the next look
+    seconds = max(0.0, (now - oldest[0]["time"]).total_seconds()) if waits else None
     return Unpublished(row["unpublished"], row["published_sequence"], seconds)
 
 

@@ -130,13 +130,14 @@ class Relay(Elected):
         self._latency.published_before(self._written.sequence)
         log.info("relaying", after_sequence=position.sequence)
         while True:
+            is_stopping = self.stopping.is_set()
             share = await ahead.after(position)
             if share is None:
                 await self._mark(session, self._written.sequence)
                 await self._settle(resume)
                 if self._is_settled and self._written.settled != self._settled:
                     await self._tell(publisher, self._written._replace(settled=self._settled))
-                if self.stopping.is_set():
+                if is_stopping:
                     return
                 await self._wait(shares, position)
                 continue

@@ -226,6 +226,15 @@ class Session:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             connection.terminate()
 
+    def is_open(self) -> bool:
+        """Whether the connection stands, as far as this side knows."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def abandon(self) -> None:
+        """Drop it after the task that used it was cancelled, perhaps in a statement."""
+        if self._connection is not None:
+            await self._cancel(self._connection)
+
     def drop(self) -> None:
         """Cut the connection; the server rolls back what was open."""
         connection, self._connection = self._connection, None
@@ -258,7 +267,7 @@ class Session:
         except (asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError, OSError) as error:
             if is_unkept(error):
                 raise Denied(unkept(self._address)) from error
-            if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError) and self._is_open():
+            if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError) and self.is_open():
                 raise
             kind, is_over = next((kind, is_over) for types, kind, is_over in _KINDS if isinstance(error, types))
             if is_over:
@@ -266,9 +275,6 @@ class Session:
             if kind is Refused:
                 raise Refused(str(error)) from error
             raise kind(f"PostgreSQL at {self._address}: {_sentence(error)}") from error
-
-    def _is_open(self) -> bool:
-        return self._connection is not None and not self._connection.is_closed()
 
 
 def _sentence(error: Exception) -> str:

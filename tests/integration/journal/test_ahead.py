@@ -13,10 +13,19 @@ from tests.support.events import execute, rows
 from tests.support.line import line, working
 from tests.support.pages import shows, with_pages
 from worker.journal.publisher import Publisher
-from worker.journal.share import Shares
+from worker.journal.relay import Relay
+from worker.journal.share import Share, Shares
 from worker.settings import Settings
 
 ROWS = 40
+LOCKED = "select from pg_locks where relation = 'journal'::regclass and mode = 'AccessExclusiveLock' and granted"
+END_OF_READING = """
+begin;
+lock table journal;
+select pg_sleep(0.2), pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and application_name like '%relay';
+commit
+"""
 
 
 @pytest.fixture
@@ -99,6 +108,83 @@ async def test_what_fails_there_comes_after_what_was_written(
         said = await outside.until(lambda said: len(said) >= ROWS)
     assert [int(one.event["sequence"]) for one in said] == list(range(1, ROWS + 1))
     assert slow == list(range(1, ROWS + 1))
+
+
+async def test_a_relay_that_stops_reads_once_more(
+    settings: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it read ahead was nothing, but the lanes have journaled their last rows while it wrote."""
+    served = settings.model_copy(update={"relay_rows_max": 8})
+    nothing, is_writing = asyncio.Event(), asyncio.Event()
+    after, publish = Shares.after, Relay._publish
+
+    async def reads(shares: Shares, position: Any, **others: Any) -> Any:
+        share = await after(shares, position, **others)
+        if share is None and position.sequence == ROWS:
+            nothing.set()
+        return share
+
+    async def publishes(relay: Relay, publisher: Publisher, share: Share, *others: Any) -> None:
+        if share.cursor.sequence == ROWS:
+            await nothing.wait()
+            await execute(served, ROW.replace(BAD, GOOD))
+            is_writing.set()
+            await relay.stopping.wait()
+        await publish(relay, publisher, share, *others)
+
+    monkeypatch.setattr(Shares, "after", reads)
+    monkeypatch.setattr(Relay, "_publish", publishes)
+    for _ in range(ROWS):
+        await execute(served, ROW.replace(BAD, GOOD))
+    async with line(served) as outside:
+        async with working(served):
+            await asyncio.wait_for(is_writing.wait(), 30)
+        said = await outside.until(lambda said: len(said) >= ROWS + 1)
+    assert [int(one.event["sequence"]) for one in said] == list(range(1, ROWS + 2))
+
+
+async def test_a_lost_lock_ends_what_is_written(
+    settings: Settings, topics: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session ends while it reads, and the write, here one that never ends, is given up long before its time."""
+    monkeypatch.setattr("worker.leadership.election.PING_SECONDS", 0.01)
+    monkeypatch.setattr("worker.leadership.election.RETRY_SECONDS_MAX", 0.2)
+    served = settings.model_copy(update={"relay_rows_max": 8, "kafka_seconds_max": 120.0})
+    after, write, publish = Shares.after, Relay._publish, Publisher.publish
+    is_written, is_ended, is_hung = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def reads(shares: Shares, position: Any, **others: Any) -> Any:
+        if is_ended.is_set() or not is_written.is_set():
+            return await after(shares, position, **others)
+        is_ended.set()
+        ending = asyncio.create_task(execute(served, END_OF_READING))
+        while not await rows(served, LOCKED):
+            await asyncio.sleep(0.01)
+        try:
+            return await after(shares, position, **others)
+        finally:
+            await ending
+
+    async def writes(relay: Relay, publisher: Publisher, share: Share, *others: Any) -> None:
+        if len(share.events) > 1:
+            is_written.set()  # what was begun to be read ahead comes to it only now
+        await write(relay, publisher, share, *others)
+
+    async def publishes(publisher: Publisher, events: Any, cursor: bytes) -> None:
+        if is_written.is_set() and not is_hung.is_set():
+            is_hung.set()
+            await asyncio.sleep(120)
+        await publish(publisher, events, cursor)
+
+    monkeypatch.setattr(Shares, "after", reads)
+    monkeypatch.setattr(Relay, "_publish", writes)
+    monkeypatch.setattr(Publisher, "publish", publishes)
+    for _ in range(ROWS):
+        await execute(served, ROW.replace(BAD, GOOD))
+    async with line(served) as outside, working(served):
+        said = await outside.until(lambda said: len(said) >= ROWS)
+    assert [int(one.event["sequence"]) for one in said] == list(range(1, ROWS + 1))
+    assert is_hung.is_set()
 
 
 def _failures() -> float:
