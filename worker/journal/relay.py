@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from schemas.topics import Topic, topic_name
@@ -23,7 +22,7 @@ from worker.journal.resume import Beginning, Resume
 from worker.journal.share import Share, Shares, topics_of
 from worker.kafka import clients as kafka
 from worker.kafka.words import named
-from worker.leadership.election import Elected
+from worker.leadership.election import Elected, Ping
 from worker.observability import metrics
 from worker.observability.latency import Latency
 from worker.observability.logs import logger
@@ -34,7 +33,6 @@ from worker.postgres.session import Database, Session
 from worker.settings import Settings
 
 log = logger(__name__)
-Ping = Callable[[], Awaitable[object]]
 
 MARK_SECONDS = 0.1
 """How often PostgreSQL's copy of the cursor is written."""

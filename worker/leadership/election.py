@@ -18,6 +18,8 @@ from worker.postgres.session import Database, Session
 
 log = logger(__name__)
 T = TypeVar("T")
+Ping = Callable[[], Awaitable[object]]
+"""Says something over the leader's session, which then is not idle."""
 
 ELECTION_SECONDS = 1.0
 LEADER_IDLE_SECONDS_MAX = 10
@@ -114,7 +116,7 @@ class Elected(abc.ABC):
             seconds = round(self._waiting.seconds())
             log.info("another session leads, this worker waits", role=self.name, holder=holder, seconds=seconds)
 
-    async def leading(self, work: Coroutine[Any, Any, T], ping: Callable[[], Awaitable[object]] | None = None) -> T:
+    async def leading(self, work: Coroutine[Any, Any, T], ping: Ping | None = None) -> T:
         """Do work outside of the session and keep the lock meanwhile; raises Unavailable if the lock is lost.
 
         `ping` may say something useful over the leader's session now and then.

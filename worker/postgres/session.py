@@ -122,7 +122,7 @@ class Session:
 
     async def open(self) -> None:
         """Connect if there is no live connection; raises Unavailable, or ConfigurationError for a refusal."""
-        if self._connection is not None and not self._connection.is_closed():
+        if self.is_open():
             return
         if self._pinned:
             raise Unavailable(f"PostgreSQL at {self._address}: the session that held the lock has ended")

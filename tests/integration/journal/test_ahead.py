@@ -62,8 +62,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_the_next_share_is_read_meanwhile(settings: Settings, topics: list[str], slow: list[int]) -> None:
     """Pings, notes and looks for undecided transactions share the session with it."""
     served = settings.model_copy(update={"relay_rows_max": 8})
-    for _ in range(ROWS):
-        await execute(served, ROW.replace(BAD, GOOD))
+    await _journal(served)
     async with line(served) as outside, working(served):
         said = await outside.until(lambda said: len(said) >= ROWS)
         assert [int(one.event["sequence"]) for one in said] == list(range(1, ROWS + 1))
@@ -80,8 +79,7 @@ async def test_everything_else_waits_for_it(
     monkeypatch.setattr("worker.leadership.election.PING_SECONDS", ping_seconds)
     monkeypatch.setattr("worker.journal.relay.MARK_SECONDS", 0.0)
     served = settings.model_copy(update={"relay_rows_max": 8})
-    for _ in range(ROWS):
-        await execute(served, ROW.replace(BAD, GOOD))
+    await _journal(served)
     failures = _failures()
     async with line(served) as outside, working(served):
         for _ in range(10):
@@ -99,8 +97,7 @@ async def test_what_fails_there_comes_after_what_was_written(
     monkeypatch.setattr("worker.journal.backlog.STALLED_SECONDS_MAX", 0.1)
     monkeypatch.setattr("worker.leadership.election.RETRY_SECONDS_MAX", 0.2)
     served = with_pages(settings, relay_rows_max=8)
-    for number in range(1, ROWS + 1):
-        await execute(served, ROW if number == 31 else ROW.replace(BAD, GOOD))
+    await _journal(served, bad=31)
     async with line(served) as outside, working(served):
         await shows(served, "/readyz", lambda status, text: status == 503 and "row 31 can't" in text)
         said = await outside.until(lambda said: len(said) >= 30)
@@ -134,8 +131,7 @@ async def test_a_relay_that_stops_reads_once_more(
 
     monkeypatch.setattr(Shares, "after", reads)
     monkeypatch.setattr(Relay, "_publish", publishes)
-    for _ in range(ROWS):
-        await execute(served, ROW.replace(BAD, GOOD))
+    await _journal(served)
     async with line(served) as outside:
         async with working(served):
             await asyncio.wait_for(is_writing.wait(), 30)
@@ -179,12 +175,17 @@ async def test_a_lost_lock_ends_what_is_written(
     monkeypatch.setattr(Shares, "after", reads)
     monkeypatch.setattr(Relay, "_publish", writes)
     monkeypatch.setattr(Publisher, "publish", publishes)
-    for _ in range(ROWS):
-        await execute(served, ROW.replace(BAD, GOOD))
+    await _journal(served)
     async with line(served) as outside, working(served):
         said = await outside.until(lambda said: len(said) >= ROWS)
     assert [int(one.event["sequence"]) for one in said] == list(range(1, ROWS + 1))
     assert is_hung.is_set()
+
+
+async def _journal(settings: Settings, bad: int | None = None) -> None:
+    """Rows that can be published, but for the one of that number."""
+    for number in range(1, ROWS + 1):
+        await execute(settings, ROW if number == bad else ROW.replace(BAD, GOOD))
 
 
 def _failures() -> float:
