@@ -60,13 +60,15 @@ async def test_an_interruption_is_its_normal_end(shell: Shell, name: str, number
         assert await interrupted(watching, number) == 0
 
 
-async def test_a_reader_that_goes_away_ends_it_quietly(shell: Shell, name: str) -> None:
+@pytest.mark.parametrize("only", ["", "--user {name} --type membership.changed"], ids=["more", "nothing more"])
+async def test_a_reader_that_goes_away_ends_it_quietly(shell: Shell, name: str, only: str) -> None:
+    """Also where there is nothing more to write to it."""
     await _member(shell, name)
     async with ending(
         await asyncio.create_subprocess_exec(
             "bash",
             "-c",
-            '"$0" -m worker watch --from-beginning | head -n 1; echo "${PIPESTATUS[0]}"',
+            f'"$0" -m worker watch --from-beginning {only.format(name=name)} | head -n 1; echo "${{PIPESTATUS[0]}}"',
             sys.executable,
             env=os.environ | shell.environment,
             stdout=asyncio.subprocess.PIPE,

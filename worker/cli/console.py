@@ -8,7 +8,9 @@ import contextlib
 import io
 import logging
 import os
+import select
 import signal
+import stat
 import sys
 from collections.abc import Coroutine, Iterator
 from decimal import Decimal, InvalidOperation
@@ -115,6 +117,17 @@ def failing() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail again
         raise typer.Exit from None
+
+
+def require_reader() -> None:
+    """Raises BrokenPipeError where standard output is a pipe that nobody reads any more, which else a write tells."""
+    with contextlib.suppress(io.UnsupportedOperation):
+        output = sys.stdout.fileno()
+        if hasattr(select, "poll") and stat.S_ISFIFO(os.fstat(output).st_mode):
+            poll = select.poll()
+            poll.register(output, 0)  # an error or the other side's end is told in any case
+            if poll.poll(0):
+                raise BrokenPipeError
 
 
 def run(work: Coroutine[Any, Any, T]) -> T | None:

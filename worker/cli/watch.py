@@ -6,7 +6,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 
-from worker.cli.console import err, out, write
+from worker.cli.console import err, out, require_reader, write
 from worker.cli.render import line, short_type
 from worker.cli.tail import Event, tail
 from worker.settings import load
@@ -48,6 +48,7 @@ async def watch(
                     events = [event for event in await reading.poll() if choice.takes(event)][:left]
                     for event in events:
                         _print(event, as_json=as_json)
+                    require_reader()  # there may be nothing more to write for ever
                     left = None if left is None else left - len(events)
         except TimeoutError:
             return count is None
